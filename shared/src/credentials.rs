@@ -1,0 +1,406 @@
+//! Which credentials a run uses, decided from values before the first request: the step's OIDC token first,
+//! access keys only where there is no token to use. The SDK's own chain has the opposite order.
+//! Absent falls through, broken stops: a token that is there and wrong never ends in the use of keys.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use crate::arn::{AccountId, RoleArn};
+use crate::secret::Secret;
+use crate::token::Token;
+use crate::variables::{Environment, Faults, Field, FromText, List};
+
+/// The warning that users of Bitbucket's own pipes know.
+const OIDC_IS_OFF: &str =
+    r#"Parameter "oidc: true" in the step configuration is required for OIDC authentication"#;
+/// What STS gives when nothing is asked for, and the most it gives to a role that was left at its default.
+pub const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
+/// The longest session of any role.
+const LONGEST_DURATION: Duration = Duration::from_secs(43_200);
+
+/// The variables from which the credentials of a run are chosen.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct CredentialVariables {
+    aws_oidc_role_arn: Field<RoleArn>,
+    bitbucket_step_oidc_token: Field<Secret>,
+    aws_access_key_id: Field<String>,
+    aws_secret_access_key: Field<Secret>,
+    aws_session_token: Field<Secret>,
+    oidc_only: Field<bool>,
+    oidc_fallback: Field<bool>,
+    aws_role_session_name: Field<SessionName>,
+    aws_oidc_session_duration: Field<u32>,
+    aws_role_chain: Field<List<RoleArn>>,
+    aws_allowed_account_ids: Field<List<AccountId>>,
+}
+
+/// A pair of access keys, with the session token if they are temporary.
+#[derive(Clone)]
+pub struct AccessKeys {
+    /// The public half.
+    pub id: String,
+    /// The secret half.
+    pub secret: Secret,
+    /// Set for temporary keys.
+    pub session_token: Option<Secret>,
+}
+
+impl AccessKeys {
+    /// The last four characters of the id: enough to find the key, and all that is ever printed of it.
+    #[must_use]
+    pub fn last_four(&self) -> &str {
+        let start = self
+            .id
+            .char_indices()
+            .rev()
+            .nth(3)
+            .map_or(0, |(index, _)| index);
+        &self.id[start..]
+    }
+}
+
+/// Where the credentials come from.
+#[derive(Clone)]
+pub enum Source {
+    /// The token is traded for a session of the role.
+    Oidc {
+        /// The role to assume.
+        role: RoleArn,
+        /// The step's token.
+        token: Box<Token>,
+        /// Keys that may be used if STS refuses, with `OIDC_FALLBACK` only.
+        fallback: Option<AccessKeys>,
+    },
+    /// The keys are used as they are.
+    Keys(AccessKeys),
+}
+
+/// A line for the log, decided before anything happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// For information.
+    Info(String),
+    /// Something the user should change.
+    Warning(String),
+}
+
+/// The credentials of a run, all decided and nothing done yet.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Where they come from.
+    pub source: Source,
+    /// The name of the session, by which `CloudTrail` finds the build.
+    pub session_name: SessionName,
+    /// How long the session is asked to last.
+    pub duration: Duration,
+    /// Further roles, each assumed with the credentials of the one before.
+    pub chain: Vec<RoleArn>,
+    /// The accounts in which the run may end up; any if empty.
+    pub allowed_accounts: Vec<AccountId>,
+    /// What to tell the user about the choice.
+    pub notes: Vec<Note>,
+}
+
+/// What the choice depends on besides the variables.
+pub struct Circumstances<'a> {
+    /// The clock.
+    pub now: SystemTime,
+    /// How long the pipe may run.
+    pub deadline: Duration,
+    /// Says where in the pipeline file `oidc: true` is missing, if that can be seen.
+    pub step_without_oidc: &'a dyn Fn() -> Option<String>,
+}
+
+impl Credentials {
+    /// Chooses, by the rows of the table in the README; whatever rules a choice out is added to `faults`.
+    pub fn choose(
+        environment: &Environment,
+        circumstances: &Circumstances<'_>,
+        faults: &mut Faults,
+    ) -> Option<Self> {
+        let variables: CredentialVariables = environment.read();
+        let only = faults
+            .optional("OIDC_ONLY", variables.oidc_only)
+            .unwrap_or(false);
+        let may_fall_back = faults
+            .optional("OIDC_FALLBACK", variables.oidc_fallback)
+            .unwrap_or(false);
+        if only && may_fall_back {
+            faults.add(
+                "OIDC_FALLBACK",
+                "unallowed value true (OIDC_ONLY is true: the keys are not to be used)",
+            );
+        }
+        let session_name = faults
+            .optional("AWS_ROLE_SESSION_NAME", variables.aws_role_session_name)
+            .unwrap_or_else(|| SessionName::of_build(environment));
+        let duration = duration(
+            variables.aws_oidc_session_duration,
+            circumstances.deadline,
+            faults,
+        );
+        let chain = faults
+            .optional("AWS_ROLE_CHAIN", variables.aws_role_chain)
+            .map_or_else(Vec::new, |list| list.0);
+        let allowed_accounts = faults
+            .optional("AWS_ALLOWED_ACCOUNT_IDS", variables.aws_allowed_account_ids)
+            .map_or_else(Vec::new, |list| list.0);
+
+        let keys = Keys::new(
+            variables.aws_access_key_id,
+            variables.aws_secret_access_key,
+            variables.aws_session_token,
+        );
+        let role_absence = variables.aws_oidc_role_arn.absence();
+        let role = match variables.aws_oidc_role_arn {
+            field if field.is_absent() => None,
+            field => Some(faults.optional("AWS_OIDC_ROLE_ARN", field)?),
+        };
+        let token = variables.bitbucket_step_oidc_token.value();
+        let mut notes = Vec::new();
+        let source = match (role, token, keys) {
+            (Some(role), Some(token), keys) => {
+                let token = checked(token, circumstances.now, faults)?;
+                notes.push(Note::Info(
+                    "Authenticating with a OpenID Connect (OIDC) Web Identity Provider".to_owned(),
+                ));
+                notes.extend(keys.to_delete(may_fall_back));
+                Source::Oidc {
+                    role,
+                    token: Box::new(token),
+                    fallback: keys.both().filter(|_| may_fall_back),
+                }
+            }
+            (Some(_), None, Keys::Both(keys)) if !only => {
+                notes.push(Note::Warning(OIDC_IS_OFF.to_owned()));
+                notes.push(Note::Info(using_keys()));
+                Source::Keys(keys)
+            }
+            (Some(_), None, _) => {
+                let place =
+                    (circumstances.step_without_oidc)().unwrap_or_else(|| "the step".to_owned());
+                faults.add(
+                    "BITBUCKET_STEP_OIDC_TOKEN",
+                    format!("{OIDC_IS_OFF}; hint: add `oidc: true` to {place}"),
+                );
+                return None;
+            }
+            (None, _, Keys::Both(_)) if only => {
+                let hint = "required field, since OIDC_ONLY is true and the access keys are not to be used";
+                faults.add("AWS_OIDC_ROLE_ARN", format!("{hint}{role_absence}"));
+                return None;
+            }
+            (None, _, Keys::Both(keys)) => {
+                notes.push(Note::Info(using_keys()));
+                notes.push(Note::Info(
+                    "oidc-migrate takes a pipeline from these keys to OIDC, so that they can be deleted".to_owned(),
+                ));
+                Source::Keys(keys)
+            }
+            (None, Some(_), _) => {
+                let hint = "required field: the step has an OIDC token; hint: set AWS_OIDC_ROLE_ARN to the role to assume";
+                faults.add("AWS_OIDC_ROLE_ARN", format!("{hint}{role_absence}"));
+                return None;
+            }
+            (None, None, Keys::Half { missing, present }) => {
+                faults.add(
+                    missing,
+                    format!("required field: {present} is set, and is of no use alone"),
+                );
+                return None;
+            }
+            (None, None, Keys::None) => {
+                faults.add(
+                    "AWS_OIDC_ROLE_ARN",
+                    format!("required field{role_absence}; hint: set it to the role to assume and add `oidc: true` to the step, which needs no stored secret"),
+                );
+                let other_way = "required field, unless AWS_OIDC_ROLE_ARN is used";
+                faults.add("AWS_ACCESS_KEY_ID", other_way);
+                faults.add("AWS_SECRET_ACCESS_KEY", other_way);
+                return None;
+            }
+        };
+        let credentials = Self {
+            source,
+            session_name,
+            duration,
+            chain,
+            allowed_accounts,
+            notes,
+        };
+        credentials.check_account(faults);
+        Some(credentials)
+    }
+
+    /// The role whose session the run ends up with, if that can be told without asking AWS.
+    #[must_use]
+    pub fn last_role(&self) -> Option<&RoleArn> {
+        match (&self.source, self.chain.last()) {
+            (_, Some(role)) => Some(role),
+            (Source::Oidc { role, .. }, None) => Some(role),
+            (Source::Keys(_), None) => None,
+        }
+    }
+
+    fn check_account(&self, faults: &mut Faults) {
+        if let Some(role) = self.last_role()
+            && !self.allows(role.account())
+        {
+            let variable = if self.chain.is_empty() {
+                "AWS_OIDC_ROLE_ARN"
+            } else {
+                "AWS_ROLE_CHAIN"
+            };
+            faults.add(
+                variable,
+                format!(
+                    "unallowed value {role} (AWS_ALLOWED_ACCOUNT_IDS does not list its account)"
+                ),
+            );
+        }
+    }
+
+    /// Whether the run may act in `account`.
+    #[must_use]
+    pub fn allows(&self, account: &AccountId) -> bool {
+        self.allowed_accounts.is_empty() || self.allowed_accounts.contains(account)
+    }
+}
+
+fn using_keys() -> String {
+    "Using default authentication with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.".to_owned()
+}
+
+fn checked(secret: Secret, now: SystemTime, faults: &mut Faults) -> Option<Token> {
+    let checked = Token::new(secret).and_then(|token| token.check_expiry(now).map(|()| token));
+    checked
+        .map_err(|fault| faults.add("BITBUCKET_STEP_OIDC_TOKEN", fault.to_string()))
+        .ok()
+}
+
+fn duration(asked: Field<u32>, deadline: Duration, faults: &mut Faults) -> Duration {
+    match faults.optional("AWS_OIDC_SESSION_DURATION", asked) {
+        Some(seconds @ 900..=43_200) => Duration::from_secs(seconds.into()),
+        Some(seconds) => {
+            let fault = format!("unallowed value {seconds} (a session lasts 900 to 43200 seconds)");
+            faults.add("AWS_OIDC_SESSION_DURATION", fault);
+            DEFAULT_DURATION
+        }
+        None => deadline.clamp(DEFAULT_DURATION, LONGEST_DURATION),
+    }
+}
+
+enum Keys {
+    None,
+    Half {
+        missing: &'static str,
+        present: &'static str,
+    },
+    Both(AccessKeys),
+}
+
+impl Keys {
+    fn new(id: Field<String>, secret: Field<Secret>, session_token: Field<Secret>) -> Self {
+        const NAMES: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        match (id.value(), secret.value()) {
+            (Some(id), Some(secret)) => Self::Both(AccessKeys {
+                id: id.trim().to_owned(),
+                secret,
+                session_token: session_token.value(),
+            }),
+            (Some(_), None) => Self::Half {
+                missing: NAMES[1],
+                present: NAMES[0],
+            },
+            (None, Some(_)) => Self::Half {
+                missing: NAMES[0],
+                present: NAMES[1],
+            },
+            (None, None) => Self::None,
+        }
+    }
+
+    fn both(self) -> Option<AccessKeys> {
+        match self {
+            Self::Both(keys) => Some(keys),
+            _ => None,
+        }
+    }
+
+    /// Names the variables that OIDC has made superfluous; they are kept while they are the fallback.
+    fn to_delete(&self, may_fall_back: bool) -> Option<Note> {
+        let names = match self {
+            Self::None => return None,
+            Self::Half { present, .. } => (*present).to_owned(),
+            Self::Both(AccessKeys {
+                session_token: None,
+                ..
+            }) => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+            Self::Both(_) => {
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN".to_owned()
+            }
+        };
+        Some(Note::Warning(if may_fall_back {
+            format!(
+                "{names} are set and are used only if the token is refused, since OIDC_FALLBACK is true; delete both when the token works"
+            )
+        } else {
+            format!("{names} can now be deleted: OIDC is used, and the keys are not")
+        }))
+    }
+}
+
+/// The name of a session: 2 to 64 characters of `\w+=,.@-`.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionName(String);
+
+impl SessionName {
+    const LONGEST: usize = 64;
+
+    /// `bitbucket-<repository slug>-<build number>`, made legal; the build number survives the cut.
+    #[must_use]
+    pub fn of_build(environment: &Environment) -> Self {
+        let legal = |name| {
+            environment.get(name).map(|text| {
+                text.chars()
+                    .map(|each| if Self::is_legal(each) { each } else { '-' })
+                    .collect::<String>()
+            })
+        };
+        let build = legal("BITBUCKET_BUILD_NUMBER")
+            .map(|number| format!("-{number}"))
+            .unwrap_or_default();
+        let mut name = legal("BITBUCKET_REPO_SLUG")
+            .map_or("bitbucket".to_owned(), |slug| format!("bitbucket-{slug}"));
+        name.truncate(Self::LONGEST.saturating_sub(build.len()));
+        name.push_str(&build);
+        name.truncate(Self::LONGEST);
+        Self(name)
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_legal(each: char) -> bool {
+        each.is_ascii_alphanumeric() || "_+=,.@-".contains(each)
+    }
+}
+
+impl FromText for SessionName {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if (2..=Self::LONGEST).contains(&text.len()) && text.chars().all(Self::is_legal) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "unallowed value {text} (2 to 64 letters, digits and `_+=,.@-`)"
+            ))
+        }
+    }
+}

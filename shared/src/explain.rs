@@ -1,0 +1,202 @@
+//! AWS errors as one readable sentence: the SDK's own `Display` says only `service error`, and its long form
+//! dumps headers and body. Also the DEBUG line for each request, which shows neither.
+
+use std::fmt;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::failure::{Failure, chain};
+
+/// What AWS answered, or that it did not, in our own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// AWS's error code, such as `AccessDenied`; empty when there was no answer or none with a code.
+    pub code: String,
+    /// AWS's text, or the causes of the broken connection.
+    pub message: String,
+    /// The HTTP status; 0 when there was no answer.
+    pub status: u16,
+    /// AWS's id of the request, by which its support and `CloudTrail` find it.
+    pub request_id: Option<String>,
+    /// The region that the answer points to (`x-amz-bucket-region`).
+    pub region: Option<String>,
+}
+
+impl Refusal {
+    /// Whether credentials or permissions were refused.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.status == 401 || self.status == 403 || self.code == "AccessDenied"
+    }
+
+    /// Whether AWS said no: then nothing was changed. Without an answer, or with a 5xx, it may have been.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        (300..500).contains(&self.status)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code.as_str(), self.status) {
+            ("", 0) => write!(out, "{}", self.message)?,
+            ("", status) => write!(out, "HTTP status {status}")?,
+            (code, _) if self.message.is_empty() => write!(out, "{code}")?,
+            (code, _) => write!(out, "{code}: {}", self.message)?,
+        }
+        match &self.request_id {
+            Some(id) => write!(out, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<E: ProvideErrorMetadata + RequestId> From<&SdkError<E, HttpResponse>> for Refusal
+where
+    E: std::error::Error + 'static,
+{
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        let response = error.raw_response();
+        let status = response.map_or(0, |response| response.status().as_u16());
+        let region = response
+            .and_then(|response| response.headers().get("x-amz-bucket-region"))
+            .map(str::to_owned);
+        let service = error.as_service_error();
+        let metadata = service.map(ProvideErrorMetadata::meta);
+        let message = match (metadata.and_then(|metadata| metadata.message()), error) {
+            (Some(message), _) => message.to_owned(),
+            (None, SdkError::ServiceError(_)) => String::new(),
+            (None, SdkError::DispatchFailure(failure)) => failure
+                .as_connector_error()
+                .map_or_else(|| chain(error), |cause| readable(&chain(cause))),
+            (None, SdkError::TimeoutError(_)) => "no answer in time".to_owned(),
+            (None, _) => chain(error),
+        };
+        Self {
+            code: metadata
+                .and_then(|metadata| metadata.code())
+                .unwrap_or_default()
+                .to_owned(),
+            message,
+            status,
+            request_id: service.and_then(RequestId::request_id).map(str::to_owned),
+            region,
+        }
+    }
+}
+
+/// The connector's chain starts with its own layers ("io error: client error (Connect)"), which help nobody.
+fn readable(chain: &str) -> String {
+    let known_layers = [
+        "io error: ",
+        "dispatch failure: ",
+        "client error (Connect): ",
+        "tcp connect error: ",
+        "timeout: ",
+    ];
+    let mut text = chain;
+    while let Some(rest) = known_layers
+        .iter()
+        .find_map(|layer| text.strip_prefix(layer))
+    {
+        text = rest;
+    }
+    format!("no connection: {text}")
+}
+
+/// Makes an answer of the SDK a result of a stage.
+pub trait Explain<T> {
+    /// On an error: `doing`, a clause such as ``could not list `s3://site/` ``, then what AWS said. When AWS
+    /// denied it, the hint names `action`, the IAM action that the caller lacks.
+    fn explain(self, doing: impl fmt::Display, action: &str) -> Result<T, Failure>;
+}
+
+impl<T, E> Explain<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + RequestId + std::error::Error + 'static,
+{
+    fn explain(self, doing: impl fmt::Display, action: &str) -> Result<T, Failure> {
+        self.map_err(|error| explained(&Refusal::from(&error), doing, action))
+    }
+}
+
+/// The failure for a refusal that a stage has looked at already.
+pub fn explained(refusal: &Refusal, doing: impl fmt::Display, action: &str) -> Failure {
+    let failure = Failure::new(format!("{doing}: {refusal}"));
+    if refusal.code.starts_with("ExpiredToken") {
+        failure.hint("the session ended before the work did; ask for a longer one with AWS_OIDC_SESSION_DURATION")
+    } else if refusal.is_denied() {
+        failure.hint(format!(
+            "allow `{action}` in the policy of the role or user that the run authenticated as"
+        ))
+    } else if refusal.status == 0 {
+        failure.hint("check AWS_DEFAULT_REGION, the proxy variables and AWS_ENDPOINT_URL, and the network of the runner")
+    } else {
+        failure
+    }
+}
+
+/// Logs each attempt of each request at DEBUG: method, path, status. The query is left out, since
+/// that of a presigned request is a credential, and so are headers and bodies.
+#[derive(Debug)]
+pub struct LogRequests;
+
+impl Intercept for LogRequests {
+    fn name(&self) -> &'static str {
+        "LogRequests"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(request) = context.request() else {
+            return Ok(());
+        };
+        let uri = request.uri();
+        let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
+        match context.response() {
+            Some(response) => tracing::debug!(
+                "{} {path}: {}",
+                request.method(),
+                response.status().as_u16()
+            ),
+            None => tracing::debug!("{} {path}: no answer", request.method()),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_sentence() {
+        let refusal = Refusal {
+            code: "AccessDenied".to_owned(),
+            message: "no".to_owned(),
+            status: 403,
+            request_id: Some("4f1c".to_owned()),
+            region: None,
+        };
+        insta::assert_snapshot!(explained(&refusal, "could not list `s3://site/`", "s3:ListBucket"), @r"
+        could not list `s3://site/`: AccessDenied: no (request 4f1c)
+          hint: allow `s3:ListBucket` in the policy of the role or user that the run authenticated as
+        ");
+        let bare = Refusal {
+            status: 502,
+            ..Refusal::default()
+        };
+        assert_eq!(bare.to_string(), "HTTP status 502");
+    }
+}

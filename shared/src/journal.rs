@@ -1,0 +1,137 @@
+//! What a run has changed so far, kept beside the work, so that an error, a signal or a deadline at any
+//! moment can still say it. Changes whose answer never came are named too: they may have taken effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+/// Names spelled out in the log for one kind of change; all of them stand in `report.json`.
+const NAMES_IN_LOG: usize = 10;
+
+/// The changes of one run; shared by all its tasks.
+#[derive(Default)]
+pub struct Journal(Mutex<Changes>);
+
+/// What the journal holds, as it goes into `report.json`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Changes {
+    /// Verb (`uploaded`) to the names of what was changed, in the order of completion.
+    pub changed: BTreeMap<&'static str, Vec<String>>,
+    /// Changes that were asked for and not answered.
+    pub perhaps_changed: BTreeSet<String>,
+    /// The plan of the run, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<serde_json::Value>,
+}
+
+/// A change that has been asked for; until it is settled it counts as perhaps made.
+#[must_use = "a change that is never settled is reported as perhaps made"]
+pub struct Pending<'a> {
+    journal: &'a Journal,
+    name: String,
+}
+
+impl Journal {
+    /// Keeps the plan for the report.
+    pub fn plan(&self, plan: serde_json::Value) {
+        self.changes().plan = Some(plan);
+    }
+
+    /// Notes that the change `verb name`, such as `upload index.html`, is about to be asked for.
+    pub fn begin(&self, verb: &'static str, name: &str) -> Pending<'_> {
+        let name = format!("{verb} {name}");
+        self.changes().perhaps_changed.insert(name.clone());
+        Pending {
+            journal: self,
+            name,
+        }
+    }
+
+    /// A copy of all that was noted.
+    #[must_use]
+    pub fn snapshot(&self) -> Changes {
+        self.changes().clone()
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        // A panic elsewhere must not hide what was changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending<'_> {
+    /// The service confirmed it: `uploaded`, `index.html`.
+    pub fn done(self, verb: &'static str, name: impl Into<String>) {
+        let mut changes = self.journal.changes();
+        changes.perhaps_changed.remove(&self.name);
+        changes.changed.entry(verb).or_default().push(name.into());
+    }
+
+    /// The service refused it, or it was never sent: nothing changed.
+    pub fn refused(self) {
+        self.journal.changes().perhaps_changed.remove(&self.name);
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changed.is_empty() && self.perhaps_changed.is_empty() {
+            return write!(out, "nothing was changed");
+        }
+        let mut parts: Vec<String> = self
+            .changed
+            .iter()
+            .map(|(verb, names)| format!("{verb} {} ({})", names.len(), some_of(names)))
+            .collect();
+        if parts.is_empty() {
+            parts.push("nothing for certain".to_owned());
+        }
+        write!(out, "changed before that: {}", parts.join(", "))?;
+        if !self.perhaps_changed.is_empty() {
+            let count = self.perhaps_changed.len();
+            write!(
+                out,
+                "\nperhaps changed, no answer came: {count} ({})",
+                some_of(&self.perhaps_changed)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn some_of<'a>(names: impl IntoIterator<Item = &'a String, IntoIter: ExactSizeIterator>) -> String {
+    let mut names = names.into_iter();
+    let mut text: Vec<String> = names
+        .by_ref()
+        .take(NAMES_IN_LOG)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > 0 {
+        text.push(format!("and {} more", names.len()));
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_and_what_may_have_been_changed_is_said() {
+        let journal = Journal::default();
+        assert_eq!(journal.snapshot().to_string(), "nothing was changed");
+        for index in 0..12 {
+            journal
+                .begin("upload", &format!("{index}.js"))
+                .done("uploaded", format!("{index}.js"));
+        }
+        journal.begin("upload", "refused.js").refused();
+        let _unanswered = journal.begin("upload", "index.html");
+        insta::assert_snapshot!(journal.snapshot(), @r"
+        changed before that: uploaded 12 (`0.js`, `1.js`, `2.js`, `3.js`, `4.js`, `5.js`, `6.js`, `7.js`, `8.js`, `9.js`, and 2 more)
+        perhaps changed, no answer came: 1 (`upload index.html`)
+        ");
+    }
+}

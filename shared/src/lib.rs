@@ -1,0 +1,50 @@
+//! What every pipe stands on: the environment as a value, credentials from the step's OIDC token, AWS errors that
+//! can be read, waiting with a deadline, and the edge of the process.
+//!
+//! A pipe is five stages, `Config → observe → Plan → apply → Outcome`, and its `main` is this:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use shared::{Environment, Failure, Journal, Outcome};
+//!
+//! fn main() -> ExitCode {
+//!     shared::run("sample", env!("CARGO_PKG_VERSION"), deploy)
+//! }
+//!
+//! async fn deploy(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
+//!     let name = environment.get("NAME").ok_or_else(|| Failure::new("NAME is not set"))?;
+//!     journal.begin("greet", name).done("greeted", name);
+//!     Ok(Outcome { summary: format!("greeted {name}"), ..Outcome::default() })
+//! }
+//! ```
+
+mod access;
+pub mod arn;
+pub mod aws;
+pub mod credentials;
+pub mod diagnosis;
+mod explain;
+mod failure;
+mod journal;
+pub mod log;
+mod pipeline_file;
+pub mod report;
+mod run;
+mod secret;
+mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod token;
+mod typos;
+pub mod variables;
+pub mod wait;
+
+pub use access::{Access, Settings, configure, known_variables};
+pub use aws::ATTEMPT_TIMEOUT;
+pub use explain::{Explain, LogRequests, Refusal, explained};
+pub use failure::{Failure, chain};
+pub use journal::{Changes, Journal, Pending};
+pub use report::Outcome;
+pub use run::{RunVariables, run};
+pub use secret::Secret;
+pub use variables::{Environment, Faults, Field, FromText, List};

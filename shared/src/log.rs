@@ -1,0 +1,106 @@
+//! Log lines in the form that users of Bitbucket's pipes know: `INFO: …`, all on standard output, so that
+//! lines and verdict keep their order. Events of libraries never get here: some of them print headers and bodies.
+
+use std::fmt::{self, Write as _};
+use std::io::{IsTerminal, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry;
+
+use crate::variables::Environment;
+
+/// How lines are printed: with colours or without.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    colours: bool,
+}
+
+impl Style {
+    /// Colours on a terminal and in Bitbucket, whose log viewer shows them; never with `NO_COLOR`
+    /// (<https://no-color.org>: any value that is not empty).
+    #[must_use]
+    pub fn new(environment: &Environment) -> Self {
+        let in_bitbucket = environment.get("BITBUCKET_BUILD_NUMBER").is_some();
+        let colours = environment.get("NO_COLOR").is_none()
+            && (in_bitbucket || std::io::stdout().is_terminal());
+        Self { colours }
+    }
+
+    /// Prints `✔ text`.
+    pub fn success(self, text: &str) {
+        self.coloured(32, &format!("✔ {text}"));
+    }
+
+    /// Prints `✖ text`.
+    pub fn failure(self, text: &str) {
+        self.coloured(31, &format!("✖ {text}"));
+    }
+
+    fn coloured(self, colour: u8, text: &str) {
+        if self.colours {
+            line(format_args!("\x1b[{colour}m{text}\x1b[0m"));
+        } else {
+            line(text);
+        }
+    }
+}
+
+/// Prints one line, or several. A reader that has gone away (`| head`) is no reason to stop a deploy.
+pub fn line(text: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Installs the printing of `tracing` events for the whole process; with `debug` also those of level DEBUG.
+pub(crate) fn install(style: Style, pipe: &'static str, debug: bool) {
+    let level = if debug { Level::DEBUG } else { Level::INFO };
+    let lines = Lines {
+        style,
+        level,
+        own_crate: pipe.replace('-', "_"),
+    };
+    // It fails only when a test of the same process has installed one before.
+    let _ = tracing::subscriber::set_global_default(registry().with(lines));
+}
+
+struct Lines {
+    style: Style,
+    level: Level,
+    own_crate: String,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _context: Context<'_, S>) -> bool {
+        let origin = metadata.target().split("::").next().unwrap_or_default();
+        *metadata.level() <= self.level
+            && (origin == env!("CARGO_CRATE_NAME") || origin == self.own_crate)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut message = Message::default();
+        event.record(&mut message);
+        let (colour, label) = match *event.metadata().level() {
+            Level::ERROR => (31, "ERROR"),
+            Level::WARN => (33, "WARNING"),
+            Level::INFO => (34, "INFO"),
+            Level::DEBUG | Level::TRACE => (37, "DEBUG"),
+        };
+        self.style
+            .coloured(colour, &format!("{label}: {}", message.0));
+    }
+}
+
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = if field.name() == "message" {
+            write!(self.0, "{value:?}")
+        } else {
+            write!(self.0, " {}={value:?}", field.name())
+        };
+    }
+}

@@ -1,0 +1,126 @@
+//! The edge of the process: the environment in, the exit code out, and in between a runtime and the signals.
+//! As the only process of its image a pipe is PID 1, for which SIGTERM and SIGINT do nothing unless handled.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failure::Failure;
+use crate::journal::Journal;
+use crate::log::{self, Style};
+use crate::report::{Outcome, Results};
+use crate::variables::{Environment, Field};
+
+/// The variables that every pipe has.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct RunVariables {
+    /// Print DEBUG lines too.
+    pub debug: Field<bool>,
+}
+
+/// Runs one pipe: reads the environment, calls `deploy`, prints `✔ summary` or `✖ failure` with what was
+/// changed, writes the results for later steps, and gives exit code 0 or 1, never another.
+pub fn run<D>(pipe: &'static str, version: &'static str, deploy: D) -> ExitCode
+where
+    D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
+{
+    let environment = process_environment();
+    let style = Style::new(&environment);
+    let debug = environment
+        .read::<RunVariables>()
+        .debug
+        .value()
+        .unwrap_or(false);
+    log::install(style, pipe, debug);
+
+    let mut arguments = std::env::args().skip(1);
+    if let Some(argument) = arguments.next() {
+        if argument == "--version" {
+            log::line(format_args!("{pipe} {version}"));
+            return ExitCode::SUCCESS;
+        }
+        style.failure(&format!(
+            "{pipe} takes no arguments but `--version`, and was given `{argument}`\n  \
+             hint: set it up with environment variables; its README lists them\n  nothing was changed"
+        ));
+        return ExitCode::FAILURE;
+    }
+
+    let results = Results::open(&environment);
+    let journal = Journal::default();
+    let ending = guarded(&environment, &journal, deploy);
+    let changes = journal.snapshot();
+    let written = results.write((pipe, version), ending.as_ref(), &changes);
+    match (ending, written) {
+        (Ok(outcome), Ok(())) => {
+            style.success(&outcome.summary);
+            return ExitCode::SUCCESS;
+        }
+        (Ok(outcome), Err(failure)) => {
+            style.failure(&format!("{}, but {failure}", outcome.summary))
+        }
+        (Err(failure), written) => {
+            style.failure(&format!(
+                "{failure}\n  {}",
+                changes.to_string().replace('\n', "\n  ")
+            ));
+            if let Err(failure) = written {
+                style.failure(&failure.to_string());
+            }
+        }
+    }
+    ExitCode::FAILURE
+}
+
+/// Runs `deploy` to its end, to a signal or to a panic, whichever comes first.
+fn guarded<D>(environment: &Environment, journal: &Journal, deploy: D) -> Result<Outcome, Failure>
+where
+    D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
+{
+    let cannot_start = |error: std::io::Error| Failure::new(format!("could not start: {error}"));
+    // One thread for the requests: it costs less CPU per request than work stealing, and the
+    // work that needs the cores (hashing) runs on threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(cannot_start)?;
+    let work = async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
+        tokio::select! {
+            ending = deploy(environment, journal) => ending,
+            name = next(&mut terminate, "SIGTERM") => Err(interrupted(name)),
+            name = next(&mut interrupt, "SIGINT") => Err(interrupted(name)),
+        }
+    };
+    let ending = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    // Threads that still hash must not hold up the answer to a signal.
+    runtime.shutdown_background();
+    ending.unwrap_or_else(|_| {
+        Err(
+            Failure::new("stopped by a fault of this program, shown above")
+                .hint("report it with the lines above; they hold no secret"),
+        )
+    })
+}
+
+async fn next(signals: &mut Signal, name: &'static str) -> &'static str {
+    signals.recv().await;
+    name
+}
+
+fn interrupted(signal: &str) -> Failure {
+    Failure::new(format!("interrupted by {signal}"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment of the process is read"
+)]
+fn process_environment() -> Environment {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    Environment::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+}
