@@ -28,14 +28,18 @@ use crate::variables::{Environment, Faults, Field, FromText};
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// Credentials are renewed this long before they end, so that no request starts with a dying session.
-pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(300);
+pub(crate) const RENEW_BEFORE: Duration = Duration::from_mins(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One attempt of one request with a small body; a stage that sends a large one allows more.
-pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The variables of every pipe that talks to AWS, beside the credentials.
 #[derive(Deserialize, Default)]
 #[serde(default)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields have the names of the variables"
+)]
 pub struct AwsVariables {
     aws_region: Field<RegionName>,
     aws_default_region: Field<RegionName>,
@@ -237,7 +241,9 @@ impl AwsSettings {
             Builder::new().build_with_connector_fn(move |settings, components| {
                 let mut connector = Connector::builder();
                 connector.set_connector_settings(settings.cloned());
-                connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+                connector.set_sleep_impl(
+                    components.and_then(aws_sdk_sts::config::RuntimeComponents::sleep_impl),
+                );
                 connector.set_proxy_config(Some(proxy.clone()));
                 connector
                     .tls_provider(tls::Provider::Rustls(

@@ -15,9 +15,9 @@ use crate::variables::{Environment, Faults, Field, FromText, List};
 const OIDC_IS_OFF: &str =
     r#"Parameter "oidc: true" in the step configuration is required for OIDC authentication"#;
 /// What STS gives when nothing is asked for, and the most it gives to a role that was left at its default.
-pub const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
+pub const DEFAULT_DURATION: Duration = Duration::from_hours(1);
 /// The longest session of any role.
-const LONGEST_DURATION: Duration = Duration::from_secs(43_200);
+const LONGEST_DURATION: Duration = Duration::from_hours(12);
 
 /// The variables from which the credentials of a run are chosen.
 #[derive(Deserialize, Default)]
@@ -153,27 +153,98 @@ impl Credentials {
             variables.aws_secret_access_key,
             variables.aws_session_token,
         );
-        let role_absence = variables.aws_oidc_role_arn.absence();
-        let role = match variables.aws_oidc_role_arn {
+        let token = variables.bitbucket_step_oidc_token.value();
+        let found = Found {
+            role: variables.aws_oidc_role_arn,
+            token,
+            keys,
+            only,
+            may_fall_back,
+        };
+        let (source, notes) = found.choose(circumstances, faults)?;
+        let credentials = Self {
+            source,
+            session_name,
+            duration,
+            chain,
+            allowed_accounts,
+            notes,
+        };
+        credentials.check_account(faults);
+        Some(credentials)
+    }
+
+    /// The role whose session the run ends up with, if that can be told without asking AWS.
+    #[must_use]
+    pub fn last_role(&self) -> Option<&RoleArn> {
+        let first = match &self.source {
+            Source::Oidc { role, .. } => Some(role),
+            Source::Keys(_) => None,
+        };
+        self.chain.last().or(first)
+    }
+
+    fn check_account(&self, faults: &mut Faults) {
+        if let Some(role) = self.last_role()
+            && !self.allows(role.account())
+        {
+            let variable = if self.chain.is_empty() {
+                "AWS_OIDC_ROLE_ARN"
+            } else {
+                "AWS_ROLE_CHAIN"
+            };
+            faults.add(
+                variable,
+                format!(
+                    "unallowed value {role} (AWS_ALLOWED_ACCOUNT_IDS does not list its account)"
+                ),
+            );
+        }
+    }
+
+    /// Whether the run may act in `account`.
+    #[must_use]
+    pub fn allows(&self, account: &AccountId) -> bool {
+        self.allowed_accounts.is_empty() || self.allowed_accounts.contains(account)
+    }
+}
+
+/// What was found in the environment, and the two switches.
+struct Found {
+    role: Field<RoleArn>,
+    token: Option<Secret>,
+    keys: Keys,
+    only: bool,
+    may_fall_back: bool,
+}
+
+impl Found {
+    /// The rows of the table, in its order.
+    fn choose(
+        self,
+        circumstances: &Circumstances<'_>,
+        faults: &mut Faults,
+    ) -> Option<(Source, Vec<Note>)> {
+        let role_absence = self.role.absence();
+        let role = match self.role {
             field if field.is_absent() => None,
             field => Some(faults.optional("AWS_OIDC_ROLE_ARN", field)?),
         };
-        let token = variables.bitbucket_step_oidc_token.value();
         let mut notes = Vec::new();
-        let source = match (role, token, keys) {
+        let source = match (role, self.token, self.keys) {
             (Some(role), Some(token), keys) => {
                 let token = checked(token, circumstances.now, faults)?;
                 notes.push(Note::Info(
                     "Authenticating with a OpenID Connect (OIDC) Web Identity Provider".to_owned(),
                 ));
-                notes.extend(keys.to_delete(may_fall_back));
+                notes.extend(keys.to_delete(self.may_fall_back));
                 Source::Oidc {
                     role,
                     token: Box::new(token),
-                    fallback: keys.both().filter(|_| may_fall_back),
+                    fallback: keys.both().filter(|_| self.may_fall_back),
                 }
             }
-            (Some(_), None, Keys::Both(keys)) if !only => {
+            (Some(_), None, Keys::Both(keys)) if !self.only => {
                 notes.push(Note::Warning(OIDC_IS_OFF.to_owned()));
                 notes.push(Note::Info(using_keys()));
                 Source::Keys(keys)
@@ -187,7 +258,7 @@ impl Credentials {
                 );
                 return None;
             }
-            (None, _, Keys::Both(_)) if only => {
+            (None, _, Keys::Both(_)) if self.only => {
                 let hint = "required field, since OIDC_ONLY is true and the access keys are not to be used";
                 faults.add("AWS_OIDC_ROLE_ARN", format!("{hint}{role_absence}"));
                 return None;
@@ -222,50 +293,7 @@ impl Credentials {
                 return None;
             }
         };
-        let credentials = Self {
-            source,
-            session_name,
-            duration,
-            chain,
-            allowed_accounts,
-            notes,
-        };
-        credentials.check_account(faults);
-        Some(credentials)
-    }
-
-    /// The role whose session the run ends up with, if that can be told without asking AWS.
-    #[must_use]
-    pub fn last_role(&self) -> Option<&RoleArn> {
-        match (&self.source, self.chain.last()) {
-            (_, Some(role)) => Some(role),
-            (Source::Oidc { role, .. }, None) => Some(role),
-            (Source::Keys(_), None) => None,
-        }
-    }
-
-    fn check_account(&self, faults: &mut Faults) {
-        if let Some(role) = self.last_role()
-            && !self.allows(role.account())
-        {
-            let variable = if self.chain.is_empty() {
-                "AWS_OIDC_ROLE_ARN"
-            } else {
-                "AWS_ROLE_CHAIN"
-            };
-            faults.add(
-                variable,
-                format!(
-                    "unallowed value {role} (AWS_ALLOWED_ACCOUNT_IDS does not list its account)"
-                ),
-            );
-        }
-    }
-
-    /// Whether the run may act in `account`.
-    #[must_use]
-    pub fn allows(&self, account: &AccountId) -> bool {
-        self.allowed_accounts.is_empty() || self.allowed_accounts.contains(account)
+        Some((source, notes))
     }
 }
 

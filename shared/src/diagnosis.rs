@@ -432,7 +432,7 @@ mod tests {
             message: "Not authorized to perform sts:AssumeRoleWithWebIdentity".to_owned(),
             status: 403,
             request_id: Some("4f1c".to_owned()),
-            region: None,
+            ..Refusal::default()
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Refusal {
     pub request_id: Option<String>,
     /// The region that the answer points to (`x-amz-bucket-region`).
     pub region: Option<String>,
+    /// Whether the request never left: it could not be built, or no connection came about.
+    pub never_sent: bool,
 }
 
 impl Refusal {
@@ -36,10 +38,11 @@ impl Refusal {
         self.status == 401 || self.status == 403 || self.code == "AccessDenied"
     }
 
-    /// Whether AWS said no: then nothing was changed. Without an answer, or with a 5xx, it may have been.
+    /// Whether it is certain that nothing was changed: AWS said no, or never heard of it. Without an answer
+    /// to a request that was sent, or with a 5xx, the change may have been made.
     #[must_use]
-    pub fn is_answered(&self) -> bool {
-        (300..500).contains(&self.status)
+    pub fn changed_nothing(&self) -> bool {
+        self.never_sent || (300..500).contains(&self.status)
     }
 }
 
@@ -70,12 +73,22 @@ where
             .map(str::to_owned);
         let service = error.as_service_error();
         let metadata = service.map(ProvideErrorMetadata::meta);
+        let connection = match error {
+            SdkError::DispatchFailure(failure) => {
+                failure.as_connector_error().map(|cause| chain(cause))
+            }
+            _ => None,
+        };
+        let never_sent = matches!(error, SdkError::ConstructionFailure(_))
+            || connection
+                .as_ref()
+                .is_some_and(|causes| causes.contains("(Connect)"));
         let message = match (metadata.and_then(|metadata| metadata.message()), error) {
             (Some(message), _) => message.to_owned(),
             (None, SdkError::ServiceError(_)) => String::new(),
-            (None, SdkError::DispatchFailure(failure)) => failure
-                .as_connector_error()
-                .map_or_else(|| chain(error), |cause| readable(&chain(cause))),
+            (None, SdkError::DispatchFailure(_)) => {
+                connection.map_or_else(|| chain(error), |causes| readable(&causes))
+            }
             (None, SdkError::TimeoutError(_)) => "no answer in time".to_owned(),
             (None, _) => chain(error),
         };
@@ -88,6 +101,7 @@ where
             status,
             request_id: service.and_then(RequestId::request_id).map(str::to_owned),
             region,
+            never_sent,
         }
     }
 }
@@ -164,14 +178,11 @@ impl Intercept for LogRequests {
         };
         let uri = request.uri();
         let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
-        match context.response() {
-            Some(response) => tracing::debug!(
-                "{} {path}: {}",
-                request.method(),
-                response.status().as_u16()
-            ),
-            None => tracing::debug!("{} {path}: no answer", request.method()),
-        }
+        let outcome = context.response().map_or_else(
+            || "no answer".to_owned(),
+            |response| response.status().as_u16().to_string(),
+        );
+        tracing::debug!("{} {path}: {outcome}", request.method());
         Ok(())
     }
 }
@@ -187,7 +198,7 @@ mod tests {
             message: "no".to_owned(),
             status: 403,
             request_id: Some("4f1c".to_owned()),
-            region: None,
+            ..Refusal::default()
         };
         insta::assert_snapshot!(explained(&refusal, "could not list `s3://site/`", "s3:ListBucket"), @r"
         could not list `s3://site/`: AccessDenied: no (request 4f1c)

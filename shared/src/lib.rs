@@ -41,10 +41,11 @@ pub mod wait;
 
 pub use access::{Access, Settings, configure, known_variables};
 pub use aws::ATTEMPT_TIMEOUT;
+pub use aws_config::SdkConfig;
 pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};
 pub use journal::{Changes, Journal, Pending};
 pub use report::Outcome;
 pub use run::{RunVariables, run};
 pub use secret::Secret;
-pub use variables::{Environment, Faults, Field, FromText, List};
+pub use variables::{Environment, Faults, Field, FromText, List, Timestamp};

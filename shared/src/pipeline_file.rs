@@ -47,8 +47,9 @@ fn collect(node: &MarkedYaml<'_>, pipe: &str, depth: usize, steps: &mut Vec<Step
         return;
     }
     if let Some(list) = node.data.as_sequence() {
-        list.iter()
-            .for_each(|item| collect(item, pipe, depth + 1, steps));
+        for item in list {
+            collect(item, pipe, depth + 1, steps);
+        }
     }
     let Some(mapping) = node.data.as_mapping() else {
         return;

@@ -89,10 +89,16 @@ impl Results {
             written.map_err(|error| not_written(path, &error))?;
         }
         if let (Some(path), false) = (&self.variables, variables.is_empty()) {
-            let lines: String = variables
+            let lines = variables
                 .iter()
-                .map(|(name, value)| format!("{name}={value}\n"))
-                .collect();
+                .fold(String::new(), |lines, (name, value)| {
+                    lines
+                        + name
+                        + "="
+                        + value
+                        + "
+"
+                });
             let written = append_to(path).and_then(|mut file| file.write_all(lines.as_bytes()));
             written.map_err(|error| not_written(path, &error))?;
         }

@@ -60,7 +60,7 @@ where
             return ExitCode::SUCCESS;
         }
         (Ok(outcome), Err(failure)) => {
-            style.failure(&format!("{}, but {failure}", outcome.summary))
+            style.failure(&format!("{}, but {failure}", outcome.summary));
         }
         (Err(failure), written) => {
             style.failure(&format!(

@@ -44,7 +44,7 @@ struct Assumed {
 
 impl Session {
     /// Gets the first credentials, checks the account, logs the identity, and hands out the configuration.
-    pub(crate) async fn open(
+    pub async fn open(
         settings: AwsSettings,
         credentials: Credentials,
         place: Place,

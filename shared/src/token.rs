@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::secret::Secret;
 
 /// A token that ended this long ago is refused without asking AWS. Less may be the runner's clock.
-const CLOCK_SKEW: Duration = Duration::from_secs(300);
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// The claims that Bitbucket's tokens are known to have; others are kept and shown as unknown.
 const KNOWN_CLAIMS: &[&str] = &[

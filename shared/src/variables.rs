@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::SystemTime;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
@@ -209,6 +212,31 @@ impl FromText for u32 {
     }
 }
 
+/// A moment, as ISO 8601 with an offset (`2026-12-01T00:00:00Z`), a date alone, or an HTTP date (RFC 9110).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timestamp(pub SystemTime);
+
+impl FromText for Timestamp {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let midnight = format!("{text}T00:00:00Z");
+        let forms = [
+            (text, Format::DateTimeWithOffset),
+            (midnight.as_str(), Format::DateTimeWithOffset),
+            (text, Format::HttpDate),
+        ];
+        forms
+            .into_iter()
+            .find_map(|(text, form)| {
+                SystemTime::try_from(DateTime::from_str(text, form).ok()?).ok()
+            })
+            .map(Self)
+            .ok_or_else(|| {
+                format!("unallowed value {text} (a timestamp looks like `2026-12-01T00:00:00Z`)")
+            })
+    }
+}
+
 /// A list variable: Bitbucket's `NAME_COUNT`, `NAME_0`, …, or one text with blanks between the elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
@@ -393,6 +421,20 @@ mod tests {
                 "{broken:?}"
             );
         }
+    }
+
+    #[test]
+    fn timestamps_come_in_three_forms() {
+        for text in [
+            "2026-12-01T00:00:00Z",
+            "2026-12-01",
+            "2026-12-01T01:00:00+01:00",
+            "Tue, 01 Dec 2026 00:00:00 GMT",
+        ] {
+            let time = Timestamp::from_text(text).unwrap_or_else(|fault| panic!("{fault}"));
+            assert_eq!(DateTime::from(time.0).secs(), 1_796_083_200, "{text}");
+        }
+        assert!(Timestamp::from_text("tomorrow").is_err());
     }
 
     #[test]

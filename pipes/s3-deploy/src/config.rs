@@ -1,0 +1,305 @@
+//! From the pipe's variables to valid settings: pure, and all faults at once.
+//! Names and meanings are those of the pipe that people come from, which handed them to `aws s3 sync`.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use shared::{Faults, Field, FromText, Settings, Timestamp};
+
+/// Bitbucket stops a step after two hours unless told otherwise; a site that takes one is stuck.
+const DEFAULT_TIMEOUT: u32 = 3600;
+
+/// The canned ACLs of S3. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
+const ACLS: &[&str] = &[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+];
+
+/// The storage classes of PutObject. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+const STORAGE_CLASSES: &[&str] = &[
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "SNOW",
+    "EXPRESS_ONEZONE",
+];
+
+/// What envy fills from the environment.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Variables {
+    s3_bucket: Field<Destination>,
+    local_path: Field<String>,
+    acl: Field<String>,
+    cache_control: Field<String>,
+    content_encoding: Field<String>,
+    expires: Field<Timestamp>,
+    storage_class: Field<String>,
+    delete_flag: Field<bool>,
+    dry_run: Field<bool>,
+    timeout: Field<u32>,
+    extra_args: Field<String>,
+    pre_execution_script: Field<String>,
+}
+
+/// The settings of one deploy.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the site goes.
+    pub destination: Destination,
+    /// The directory that is the site.
+    pub local_path: PathBuf,
+    /// What every uploaded object gets.
+    pub headers: Headers,
+    /// Whether objects that no file stands for are deleted.
+    pub delete: bool,
+    /// Whether to stop after the plan.
+    pub dry_run: bool,
+    /// How long the run may take.
+    pub timeout: Duration,
+}
+
+/// The same for every object of a run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Canned ACL.
+    pub acl: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Expires`.
+    pub expires: Option<SystemTime>,
+    /// Storage class.
+    pub storage_class: Option<String>,
+}
+
+/// `bucket` or `bucket/prefix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The bucket's name.
+    pub bucket: String,
+    /// Before every key.
+    pub prefix: Prefix,
+}
+
+/// Empty, or ending in `/`: without the slash `site` would also mean `site-old/…`, and delete it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// The prefix as it stands before keys.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn new(text: &str) -> Self {
+        let text = text.trim_matches('/');
+        Self(if text.is_empty() {
+            String::new()
+        } else {
+            format!("{text}/")
+        })
+    }
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "s3://{}/{}", self.bucket, self.prefix.0)
+    }
+}
+
+impl FromText for Destination {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let fault = |why: &str| Err(format!("unallowed value {text} ({why})"));
+        if text.starts_with("arn:") {
+            return fault("an access point is named by its alias, not by its ARN");
+        }
+        let path = text.strip_prefix("s3://").unwrap_or(text);
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        // The rules for names of today and of old buckets in us-east-1 together.
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if !(3..=255).contains(&bucket.len()) || !bucket.bytes().all(is_legal) {
+            return fault(
+                "it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`",
+            );
+        }
+        if prefix.chars().any(char::is_control) {
+            return fault("the prefix has a control character");
+        }
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            prefix: Prefix::new(prefix),
+        })
+    }
+}
+
+impl Settings for Config {
+    type Variables = Variables;
+
+    fn new(variables: Variables, faults: &mut Faults) -> Option<Self> {
+        if !variables.extra_args.is_absent() {
+            faults.add(
+                "EXTRA_ARGS",
+                "is not supported; DELETE_FLAG stands for --delete, DRY_RUN for --dryrun, and ACL, CACHE_CONTROL, \
+                 CONTENT_ENCODING, EXPIRES and STORAGE_CLASS for the flags of these names",
+            );
+        }
+        if !variables.pre_execution_script.is_absent() {
+            faults.add(
+                "PRE_EXECUTION_SCRIPT",
+                "is not supported, since the image has no shell; put its commands into the script of the step, before the pipe",
+            );
+        }
+        let headers = Headers {
+            acl: one_of(faults, "ACL", variables.acl, ACLS),
+            cache_control: header(faults, "CACHE_CONTROL", variables.cache_control),
+            content_encoding: header(faults, "CONTENT_ENCODING", variables.content_encoding),
+            expires: faults
+                .optional("EXPIRES", variables.expires)
+                .map(|time| time.0),
+            storage_class: one_of(
+                faults,
+                "STORAGE_CLASS",
+                variables.storage_class,
+                STORAGE_CLASSES,
+            ),
+        };
+        let delete = faults
+            .optional("DELETE_FLAG", variables.delete_flag)
+            .unwrap_or(false);
+        let dry_run = faults
+            .optional("DRY_RUN", variables.dry_run)
+            .unwrap_or(false);
+        let timeout = faults
+            .optional("TIMEOUT", variables.timeout)
+            .unwrap_or(DEFAULT_TIMEOUT);
+        if timeout == 0 {
+            faults.add(
+                "TIMEOUT",
+                "unallowed value 0 (it is the number of seconds that the run may take)",
+            );
+        }
+        let destination = faults.required("S3_BUCKET", variables.s3_bucket);
+        let local_path = faults.required("LOCAL_PATH", variables.local_path);
+        Some(Self {
+            destination: destination?,
+            local_path: PathBuf::from(local_path?),
+            headers,
+            delete,
+            dry_run,
+            timeout: Duration::from_secs(timeout.into()),
+        })
+    }
+
+    fn deadline(&self) -> Duration {
+        self.timeout
+    }
+}
+
+fn one_of(
+    faults: &mut Faults,
+    name: &str,
+    field: Field<String>,
+    allowed: &[&str],
+) -> Option<String> {
+    let value = faults.optional(name, field)?.trim().to_owned();
+    if !allowed.contains(&value.as_str()) {
+        faults.add(
+            name,
+            format!("unallowed value {value} (allowed: {})", allowed.join(", ")),
+        );
+    }
+    Some(value)
+}
+
+/// A header's value: what S3 would refuse after the first uploads is refused here.
+fn header(faults: &mut Faults, name: &str, field: Field<String>) -> Option<String> {
+    let value = faults.optional(name, field)?.trim().to_owned();
+    if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        faults.add(
+            name,
+            "has a line break or a character that no header may have",
+        );
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::Environment;
+
+    use super::*;
+
+    fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
+        let mut faults = Faults::default();
+        let config = Config::new(Environment::from(pairs).read(), &mut faults);
+        if faults.is_empty() {
+            Ok(config.unwrap())
+        } else {
+            Err(faults.to_string())
+        }
+    }
+
+    #[test]
+    fn a_prefix_always_ends_in_a_slash() {
+        for (text, bucket, prefix) in [
+            ("site", "site", ""),
+            ("site/", "site", ""),
+            ("site/docs", "site", "docs/"),
+            ("site/docs/v1/", "site", "docs/v1/"),
+            ("s3://site/docs", "site", "docs/"),
+            (" site//docs// ", "site", "docs/"),
+        ] {
+            let destination = Destination::from_text(text).unwrap();
+            assert_eq!(
+                (destination.bucket.as_str(), destination.prefix.as_str()),
+                (bucket, prefix),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_defaults_upload_and_delete_nothing() {
+        let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
+        assert!(!config.delete && !config.dry_run);
+        assert_eq!(config.headers, Headers::default());
+        assert_eq!(config.timeout, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        insta::assert_snapshot!(
+            config([
+                ("S3_BUCKET", "s!"),
+                ("LOCAL_PATH", "$LOCAL_PATH"),
+                ("ACL", "public"),
+                ("CACHE_CONTROL", "max-age=1\nx: y"),
+                ("EXPIRES", "soon"),
+                ("STORAGE_CLASS", "standard"),
+                ("DELETE_FLAG", "1"),
+                ("DRY_RUN", "maybe"),
+                ("TIMEOUT", "0"),
+                ("EXTRA_ARGS", "--delete"),
+                ("PRE_EXECUTION_SCRIPT", "build.sh"),
+            ])
+            .unwrap_err(),
+            @""
+        );
+    }
+}
