@@ -432,3 +432,336 @@ impl FromText for SessionName {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    const ROLE: (&str, &str) = ("AWS_OIDC_ROLE_ARN", "arn:aws:iam::123456789012:role/deploy");
+    const ID: (&str, &str) = ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
+    const SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "sample/secret/of/nobody");
+
+    fn token() -> String {
+        let claims = serde_json::json!({
+            "iss": "https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc",
+            "aud": "ari:cloud:bitbucket::workspace/1111", "sub": "{2222}:{3333}", "exp": 1000,
+        });
+        format!(
+            "e30.{}.c2lnbmF0dXJl",
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        )
+    }
+
+    fn choose_at(now: u64, pairs: &[(&str, &str)]) -> Result<Credentials, String> {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let circumstances = Circumstances {
+            now: UNIX_EPOCH + Duration::from_secs(now),
+            deadline: Duration::from_secs(7200),
+            step_without_oidc: &|| Some("the step in line 7 of bitbucket-pipelines.yml".to_owned()),
+        };
+        let mut faults = Faults::default();
+        let credentials =
+            Credentials::choose(&Environment::new(pairs), &circumstances, &mut faults);
+        if faults.is_empty() {
+            Ok(credentials.unwrap())
+        } else {
+            Err(faults.to_string())
+        }
+    }
+
+    fn choose(pairs: &[(&str, &str)]) -> Result<Credentials, String> {
+        choose_at(500, pairs)
+    }
+
+    fn warnings(credentials: &Credentials) -> Vec<&str> {
+        let text = |note| match note {
+            &Note::Warning(ref text) => Some(text.as_str()),
+            &Note::Info(_) => None,
+        };
+        credentials.notes.iter().filter_map(text).collect()
+    }
+
+    fn uses_oidc(credentials: &Credentials) -> bool {
+        matches!(credentials.source, Source::Oidc { .. })
+    }
+
+    #[test]
+    fn row_1_role_and_token_are_oidc() {
+        let token = token();
+        let credentials = choose(&[ROLE, ("BITBUCKET_STEP_OIDC_TOKEN", &token)]).unwrap();
+        assert!(uses_oidc(&credentials));
+        assert!(warnings(&credentials).is_empty());
+    }
+
+    #[test]
+    fn row_2_superfluous_keys_are_named_and_not_kept() {
+        let token = token();
+        let token = ("BITBUCKET_STEP_OIDC_TOKEN", token.as_str());
+        for (keys, names) in [
+            (
+                vec![ID, SECRET],
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY can now be deleted",
+            ),
+            (
+                vec![ID, SECRET, ("AWS_SESSION_TOKEN", "x")],
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN can now be deleted",
+            ),
+            (vec![ID], "AWS_ACCESS_KEY_ID can now be deleted"),
+        ] {
+            let credentials = choose(&[vec![ROLE, token], keys].concat()).unwrap();
+            let warnings = warnings(&credentials);
+            assert!(
+                warnings.len() == 1 && warnings[0].starts_with(names),
+                "{warnings:?}"
+            );
+            assert!(matches!(
+                credentials.source,
+                Source::Oidc { fallback: None, .. }
+            ));
+        }
+    }
+
+    #[test]
+    fn row_3_without_oidc_true_the_keys_are_used_with_the_known_warning() {
+        let credentials = choose(&[ROLE, ID, SECRET]).unwrap();
+        assert!(!uses_oidc(&credentials));
+        assert_eq!(
+            warnings(&credentials),
+            [
+                r#"Parameter "oidc: true" in the step configuration is required for OIDC authentication"#
+            ]
+        );
+    }
+
+    #[test]
+    fn row_4_without_oidc_true_and_keys_the_step_is_named() {
+        for keys in [vec![], vec![ID], vec![SECRET]] {
+            let fault = choose(&[vec![ROLE], keys].concat()).err().unwrap();
+            assert_eq!(
+                fault,
+                "Validation errors:\nBITBUCKET_STEP_OIDC_TOKEN:\n- Parameter \"oidc: true\" in the step configuration \
+                 is required for OIDC authentication; hint: add `oidc: true` to the step in line 7 of bitbucket-pipelines.yml"
+            );
+        }
+    }
+
+    #[test]
+    fn row_5_without_a_role_the_keys_are_used_and_the_way_out_is_told() {
+        let token = token();
+        for pairs in [
+            vec![ID, SECRET],
+            vec![ID, SECRET, ("BITBUCKET_STEP_OIDC_TOKEN", &token)],
+        ] {
+            let credentials = choose(&pairs).unwrap();
+            assert!(!uses_oidc(&credentials));
+            let told =
+                |note: &Note| matches!(note, Note::Info(text) if text.contains("oidc-migrate"));
+            assert!(credentials.notes.iter().any(told));
+        }
+    }
+
+    #[test]
+    fn row_6_a_token_without_a_role_asks_for_the_role() {
+        let token = token();
+        let fault = choose(&[("BITBUCKET_STEP_OIDC_TOKEN", &token)])
+            .err()
+            .unwrap();
+        assert!(
+            fault.contains("AWS_OIDC_ROLE_ARN:\n- required field: the step has an OIDC token"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn row_7_half_a_key_pair_names_the_missing_half() {
+        let fault = choose(&[ID]).err().unwrap();
+        assert!(
+            fault.contains("AWS_SECRET_ACCESS_KEY:\n- required field"),
+            "{fault}"
+        );
+        let fault = choose(&[SECRET]).err().unwrap();
+        assert!(
+            fault.contains("AWS_ACCESS_KEY_ID:\n- required field"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn row_8_nothing_at_all_lists_both_ways() {
+        let fault = choose(&[]).err().unwrap();
+        for name in [
+            "AWS_OIDC_ROLE_ARN",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+        ] {
+            assert!(
+                fault.contains(&format!("{name}:\n- required field")),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_blank_or_unexpanded_role_is_absent() {
+        for text in ["", " ", "$AWS_OIDC_ROLE_ARN", "${AWS_OIDC_ROLE_ARN}"] {
+            assert!(
+                !uses_oidc(&choose(&[("AWS_OIDC_ROLE_ARN", text), ID, SECRET]).unwrap()),
+                "{text:?}"
+            );
+        }
+        let fault = choose(&[("AWS_OIDC_ROLE_ARN", "$AWS_OIDC_ROLE_ARN")])
+            .err()
+            .unwrap();
+        assert!(
+            fault.contains("the literal `$AWS_OIDC_ROLE_ARN`"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn a_broken_role_or_token_never_ends_in_keys() {
+        let token = token();
+        let broken_role = [
+            ("AWS_OIDC_ROLE_ARN", "deploy"),
+            ("BITBUCKET_STEP_OIDC_TOKEN", &token),
+            ID,
+            SECRET,
+        ];
+        assert!(choose(&broken_role).is_err());
+        let broken_token = [ROLE, ("BITBUCKET_STEP_OIDC_TOKEN", "abc"), ID, SECRET];
+        assert!(
+            choose(&broken_token)
+                .err()
+                .unwrap()
+                .contains("is not a JSON Web Token")
+        );
+        let expired = [
+            ROLE,
+            ("BITBUCKET_STEP_OIDC_TOKEN", &token),
+            ID,
+            SECRET,
+            ("OIDC_FALLBACK", "true"),
+        ];
+        assert!(
+            choose_at(1301, &expired)
+                .err()
+                .unwrap()
+                .contains("expired 301 s ago")
+        );
+    }
+
+    #[test]
+    fn oidc_only_turns_every_way_to_the_keys_into_an_error() {
+        let only = ("OIDC_ONLY", "true");
+        assert!(
+            choose(&[only, ROLE, ID, SECRET])
+                .err()
+                .unwrap()
+                .contains("oidc: true")
+        );
+        assert!(
+            choose(&[only, ID, SECRET])
+                .err()
+                .unwrap()
+                .contains("OIDC_ONLY is true")
+        );
+        let token = token();
+        assert!(uses_oidc(
+            &choose(&[
+                only,
+                ROLE,
+                ID,
+                SECRET,
+                ("BITBUCKET_STEP_OIDC_TOKEN", &token)
+            ])
+            .unwrap()
+        ));
+        assert!(
+            choose(&[only, ID, SECRET, ("OIDC_FALLBACK", "yes")])
+                .err()
+                .unwrap()
+                .contains("OIDC_FALLBACK")
+        );
+    }
+
+    #[test]
+    fn the_session_lasts_as_asked_or_as_long_as_the_run() {
+        let token = token();
+        let oidc = [ROLE, ("BITBUCKET_STEP_OIDC_TOKEN", token.as_str())];
+        let with = |text| [oidc.as_slice(), &[("AWS_OIDC_SESSION_DURATION", text)]].concat();
+        assert_eq!(choose(&oidc).unwrap().duration.as_secs(), 7200);
+        assert_eq!(choose(&with("900")).unwrap().duration.as_secs(), 900);
+        for text in ["899", "43201", "1h"] {
+            assert!(
+                choose(&with(text))
+                    .err()
+                    .unwrap()
+                    .contains("AWS_OIDC_SESSION_DURATION"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_account_is_checked_before_anything_is_asked() {
+        let token = token();
+        let oidc = [ROLE, ("BITBUCKET_STEP_OIDC_TOKEN", token.as_str())];
+        let with = |name, value| [oidc.as_slice(), &[(name, value)]].concat();
+        assert!(
+            choose(&with(
+                "AWS_ALLOWED_ACCOUNT_IDS",
+                "111111111111 123456789012"
+            ))
+            .is_ok()
+        );
+        let fault = choose(&with("AWS_ALLOWED_ACCOUNT_IDS", "111111111111"))
+            .err()
+            .unwrap();
+        assert!(fault.contains("does not list its account"), "{fault}");
+        // With a chain it is the account of its last role that counts.
+        let chain = [
+            with("AWS_ROLE_CHAIN", "arn:aws:iam::111111111111:role/site"),
+            vec![("AWS_ALLOWED_ACCOUNT_IDS", "111111111111")],
+        ];
+        assert!(choose(&chain.concat()).is_ok());
+    }
+
+    #[test]
+    fn the_session_is_named_after_the_build() {
+        let name = |slug: &str, build: &str| {
+            let environment = [
+                ("BITBUCKET_REPO_SLUG", slug),
+                ("BITBUCKET_BUILD_NUMBER", build),
+            ];
+            SessionName::of_build(&Environment::from(environment))
+                .as_str()
+                .to_owned()
+        };
+        assert_eq!(name("site", "12"), "bitbucket-site-12");
+        assert_eq!(name("süß site/é", "12"), "bitbucket-s---site---12");
+        assert_eq!(name("", ""), "bitbucket");
+        let long = name(&"x".repeat(100), "123456");
+        assert!(long.len() == 64 && long.ends_with("x-123456"), "{long}");
+        for wrong in ["a", "a b", "a/b", &"x".repeat(65)] {
+            assert!(SessionName::from_text(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_shows_its_last_four_characters_only() {
+        let keys = |id: &str| AccessKeys {
+            id: id.to_owned(),
+            secret: Secret::new("s"),
+            session_token: None,
+        };
+        assert_eq!(keys("AKIAIOSFODNN7EXAMPLE").last_four(), "MPLE");
+        assert_eq!(keys("ab").last_four(), "ab");
+    }
+}
