@@ -3,21 +3,25 @@
 //!
 //! Nothing here resets anything: each test has names of its own from [`unique`], so tests run side by side.
 
+mod exchange;
 mod issuer;
 mod local_aws;
 mod pipe;
 mod proxy;
+mod running;
 
+pub use exchange::{Answer, Headers};
 pub use issuer::{Issuer, StepToken};
-pub use local_aws::{Answer, Headers, LocalAws, trust_policy};
-pub use pipe::{Output, Pipe, Running};
+pub use local_aws::LocalAws;
+pub use pipe::Pipe;
 pub use proxy::{Fault, Proxy, Recorded};
+pub use running::{Output, Running};
 
 /// A name that no other test has: `prefix`, a dash and twelve hexadecimal digits; good for buckets and roles.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
-    let [a, b, c, d, e, f] = random();
-    format!("{prefix}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")
+    let bits = u64::from_be_bytes(random()) >> 16;
+    format!("{prefix}-{bits:012x}")
 }
 
 /// A random UUID in braces, as Bitbucket writes them.

@@ -75,8 +75,17 @@ impl<'a> Site<'a> {
                 "check S3_BUCKET, or create the bucket; names are unique across AWS, and a role of another account cannot see it",
             );
         }
-        match &refusal.region {
-            Some(region) if refusal.changed_nothing() && refusal.code != "AccessDenied" => {
+        let named = refusal
+            .message
+            .split_once("expecting '")
+            .and_then(|(_, rest)| rest.split('\'').next());
+        let region = refusal
+            .region
+            .as_deref()
+            .filter(|_| !refusal.is_denied())
+            .or(named);
+        match region {
+            Some(region) if refusal.changed_nothing() => {
                 Failure::new(format!("the bucket `{bucket}` is in region `{region}`"))
                     .hint(format!("set AWS_DEFAULT_REGION to `{region}`"))
             }

@@ -299,7 +299,31 @@ mod tests {
                 ("PRE_EXECUTION_SCRIPT", "build.sh"),
             ])
             .unwrap_err(),
-            @""
+            @r"
+        Validation errors:
+        ACL:
+        - unallowed value public (allowed: private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, bucket-owner-full-control, log-delivery-write)
+        CACHE_CONTROL:
+        - has a line break or a character that no header may have
+        DELETE_FLAG:
+        - must be of boolean type
+        DRY_RUN:
+        - must be of boolean type
+        EXPIRES:
+        - unallowed value soon (a timestamp looks like `2026-12-01T00:00:00Z`)
+        EXTRA_ARGS:
+        - is not supported; DELETE_FLAG stands for --delete, DRY_RUN for --dryrun, and ACL, CACHE_CONTROL, CONTENT_ENCODING, EXPIRES and STORAGE_CLASS for the flags of these names
+        LOCAL_PATH:
+        - required field (its value is the literal `$LOCAL_PATH`, so that variable is not defined for this step)
+        PRE_EXECUTION_SCRIPT:
+        - is not supported, since the image has no shell; put its commands into the script of the step, before the pipe
+        S3_BUCKET:
+        - unallowed value s! (it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`)
+        STORAGE_CLASS:
+        - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
+        TIMEOUT:
+        - unallowed value 0 (it is the number of seconds that the run may take)
+        "
         );
     }
 }

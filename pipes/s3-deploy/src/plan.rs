@@ -267,7 +267,14 @@ mod tests {
 
     #[test]
     fn each_action_has_its_reason() {
-        insta::assert_snapshot!(sample(true), @"");
+        insta::assert_snapshot!(sample(true), @r"
+        upload  b.js  (content differs)
+        upload  c.js  (size differs)
+        upload  d.js  (cannot compare: was uploaded in parts)
+        upload  new.js  (new)
+        delete  old.js
+        plan: upload 4, delete 1, unchanged 1
+        ");
     }
 
     #[test]

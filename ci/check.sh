@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The one definition of green: format, lints, the demo, every test. Sets up all it needs, with cargo and python3.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CLIPPY_CONF_DIR=ci
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "format"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+step "every pipe stands in the README's table, and nothing else does"
+diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) \
+  <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)).*/\1/p' README.md | sort)
+[ "$(wc -l < README.md)" -le 150 ] || { echo "README.md has more than 150 lines"; exit 1; }
+
+step "local AWS"
+was_running=$(ci/local-aws.sh status > /dev/null 2>&1 && echo yes || echo no)
+LOCAL_AWS_ENDPOINT=$(ci/local-aws.sh start)
+export LOCAL_AWS_ENDPOINT
+trap '[ "$was_running" = yes ] || ci/local-aws.sh stop > /dev/null' EXIT
+echo "$LOCAL_AWS_ENDPOINT"
+
+step "demo"
+ci/demo.sh shared/src
+
+step "tests"
+cargo test --locked --workspace --all-features

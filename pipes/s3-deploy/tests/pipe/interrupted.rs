@@ -1,0 +1,60 @@
+//! Runs that are ended from outside: a signal to the process, or the deadline of the run.
+
+use std::time::{Duration, Instant};
+
+use shared::testing::{Fault, Recorded};
+
+use crate::step::{Step, last_line};
+
+/// A site of which `slow.html` takes ten seconds to upload.
+fn slow_step() -> Step {
+    let step = Step::with(|request: &Recorded| {
+        request
+            .path
+            .ends_with("/slow.html")
+            .then_some(Fault::Delay(Duration::from_secs(10)))
+    });
+    step.file("fast.html", "fast");
+    step.file("slow.html", "slow");
+    step
+}
+
+#[test]
+fn sigterm_ends_it_at_once_and_it_says_what_was_changed() {
+    let step = slow_step();
+    let running = step.pipe().spawn();
+    running.until_printed("/fast.html: 200");
+    let start = Instant::now();
+    running.terminate();
+    let output = running.wait();
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "it waited for the upload"
+    );
+    assert_eq!(output.code, Some(1));
+    let plain = output.plain();
+    assert!(
+        plain.contains("✖ interrupted by SIGTERM\n  changed before that: uploaded 1 (`fast.html`)"),
+        "{plain}"
+    );
+    assert_eq!(
+        last_line(&plain),
+        "  perhaps changed, no answer came: 1 (`upload slow.html`)"
+    );
+}
+
+#[test]
+fn the_deadline_ends_it_with_the_variable_that_sets_it() {
+    let step = slow_step();
+    let output = step.pipe().env("TIMEOUT", "2").run();
+    assert_eq!(output.code, Some(1));
+    let plain = output.plain();
+    assert!(
+        plain.contains("✖ gave up after 2 s, the limit that TIMEOUT sets"),
+        "{plain}"
+    );
+    assert_eq!(
+        last_line(&plain),
+        "  perhaps changed, no answer came: 1 (`upload slow.html`)"
+    );
+}

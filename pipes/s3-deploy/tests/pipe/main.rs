@@ -1,0 +1,9 @@
+//! The compiled pipe as a user runs it: a clean environment, real requests against the local AWS, and what was
+//! printed, asked for and stored afterwards. Every run's output is searched for its secrets, with DEBUG on.
+
+mod bad_input;
+mod credentials;
+mod deploy;
+mod interrupted;
+mod renewal;
+mod step;

@@ -1,0 +1,145 @@
+//! A step of a pipeline with a site to deploy: an issuer, a repository, a role for it, a bucket and a directory,
+//! all of this test alone, behind a proxy that counts the requests.
+
+use std::path::Path;
+
+use shared::testing::{Fault, Issuer, LocalAws, Pipe, Proxy, Recorded, unique, uuid};
+use tempfile::TempDir;
+
+pub struct Step {
+    pub aws: LocalAws,
+    pub proxy: Proxy,
+    pub issuer: Issuer,
+    pub bucket: String,
+    pub role: String,
+    pub repository: String,
+    pub environment: String,
+    pub site: TempDir,
+}
+
+impl Step {
+    /// A step whose role admits every step of its repository.
+    pub fn new() -> Self {
+        Self::with(|_| None)
+    }
+
+    /// The same, where `hook` may make requests fail.
+    pub fn with(hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        Self::admitting(|repository, _| format!("{repository}:*"), hook)
+    }
+
+    /// A step whose role admits the subjects that `pattern` makes of its repository and environment.
+    pub fn admitting(
+        pattern: impl Fn(&str, &str) -> String,
+        hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
+        let aws = LocalAws::start();
+        let issuer = Issuer::new(&unique("acme"), &uuid());
+        let (repository, environment) = (uuid(), uuid());
+        let bucket = unique("site");
+        aws.create_bucket(&bucket);
+        let role = aws.site_role(
+            &issuer,
+            &unique("deploy"),
+            &bucket,
+            &pattern(&repository, &environment),
+        );
+        let proxy = Proxy::with(aws.endpoint(), hook);
+        let site = tempfile::tempdir().unwrap();
+        Self {
+            aws,
+            proxy,
+            issuer,
+            bucket,
+            role,
+            repository,
+            environment,
+            site,
+        }
+    }
+
+    /// Writes a file of the site.
+    pub fn file(&self, path: &str, content: &str) {
+        let path = self.site.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// The step's token.
+    pub fn token(&self) -> String {
+        self.issuer.step(&self.repository).sign()
+    }
+
+    /// The pipe with its own variables and no credentials.
+    pub fn pipe_without_credentials(&self) -> Pipe<'_> {
+        Pipe::new(env!("CARGO_BIN_EXE_s3-deploy"))
+            .through(&self.proxy)
+            .current_dir(self.site.path())
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("S3_BUCKET", &self.bucket)
+            .env("LOCAL_PATH", text(self.site.path()))
+            .env("BITBUCKET_REPO_SLUG", "site")
+            .env("NO_COLOR", "1")
+            .env("BITBUCKET_BUILD_NUMBER", "7")
+    }
+
+    /// The pipe as the step runs it: role and token.
+    pub fn pipe(&self) -> Pipe<'_> {
+        self.pipe_without_credentials()
+            .env("AWS_OIDC_ROLE_ARN", &self.role)
+            .env("BITBUCKET_STEP_OIDC_TOKEN", self.token())
+    }
+
+    /// The requests to S3, such as `PUT /index.html`, in their order; keys without the bucket.
+    pub fn s3_requests(&self) -> Vec<String> {
+        let to_s3 = |request: &Recorded| request.action.is_empty();
+        let bucket = format!("/{}", self.bucket);
+        let requests = self.proxy.requests();
+        let shown = requests
+            .iter()
+            .filter(|request| to_s3(request))
+            .map(|request| {
+                let key = request
+                    .path
+                    .strip_prefix(&bucket)
+                    .unwrap_or(&request.path)
+                    .trim_start_matches('/');
+                let query = if request.query.starts_with("delete") {
+                    "?delete"
+                } else {
+                    ""
+                };
+                format!("{} /{key}{query}", request.method)
+            });
+        shown.collect()
+    }
+
+    /// How often STS was asked for `action`.
+    pub fn sts_requests(&self, action: &str) -> usize {
+        self.proxy
+            .requests()
+            .iter()
+            .filter(|request| request.action == action)
+            .count()
+    }
+
+    /// The keys in the bucket.
+    pub fn keys(&self) -> Vec<String> {
+        self.aws.keys(&self.bucket)
+    }
+
+    /// A header of an object.
+    pub fn header(&self, key: &str, name: &str) -> Option<String> {
+        let (headers, _) = self.aws.get_object(&self.bucket, key);
+        headers.get(name).cloned()
+    }
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The last line of a run's output.
+pub fn last_line(output: &str) -> &str {
+    output.trim_end().lines().last().unwrap_or_default()
+}

@@ -1,0 +1,286 @@
+//! A proxy between a pipe and the local AWS: every request goes through unchanged, with its `Host`, so that its signature
+//! still holds, and is noted; a hook of the test can make any of them fail or wait, which no emulator does.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, HeaderMap, TRANSFER_ENCODING};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::oneshot;
+
+use super::exchange::elements;
+
+/// A request as it arrived, and how it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The HTTP method.
+    pub method: String,
+    /// The path, percent-encoded as it was sent.
+    pub path: String,
+    /// The query, empty if there is none.
+    pub query: String,
+    /// What the services of which all requests go to `/` are asked for: `AssumeRoleWithWebIdentity` from the form,
+    /// or the `X-Amz-Target`; empty for others.
+    pub action: String,
+    /// The HTTP status; none before the answer, and when the connection was closed instead.
+    pub status: Option<u16>,
+}
+
+/// What happens to a request instead of being forwarded at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is answered with this status and body.
+    Status(u16, String),
+    /// The connection is closed without an answer.
+    Reset,
+    /// It is forwarded after this time.
+    Delay(Duration),
+}
+
+/// The proxy; it stops when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    endpoint: String,
+    notes: Arc<Mutex<Notes>>,
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    requests: Vec<Recorded>,
+    /// How many requests were forgotten: the number of a request minus this is its place in the list.
+    cleared: usize,
+    secrets: Vec<String>,
+}
+
+type Hook = dyn Fn(&Recorded) -> Option<Fault> + Send + Sync;
+
+struct Forwarding {
+    upstream: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    notes: Arc<Mutex<Notes>>,
+    hook: Box<Hook>,
+}
+
+impl Proxy {
+    /// Forwards everything to `upstream`, a URL without a path.
+    #[must_use]
+    pub fn start(upstream: &str) -> Self {
+        Self::with(upstream, |_| None)
+    }
+
+    /// Asks `hook` about each request before it is forwarded. Several are asked about at the same time.
+    #[must_use]
+    pub fn with(
+        upstream: &str,
+        hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        listener
+            .set_nonblocking(true)
+            .expect("the listener can be polled");
+        let address: SocketAddr = listener.local_addr().expect("the listener has an address");
+        let notes = Arc::new(Mutex::new(Notes::default()));
+        let forwarding = Arc::new(Forwarding {
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            notes: Arc::clone(&notes),
+            hook: Box::new(hook),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || serve(listener, &forwarding, stopped));
+        Self {
+            endpoint: format!("http://{address}"),
+            notes,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The URL for `AWS_ENDPOINT_URL`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// All requests in the order in which they arrived.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Recorded> {
+        lock(&self.notes).requests.clone()
+    }
+
+    /// Forgets the requests, not the secrets.
+    pub fn clear(&self) {
+        let mut notes = lock(&self.notes);
+        notes.cleared += notes.requests.len();
+        notes.requests.clear();
+    }
+
+    /// Every secret key and session token that STS has given out through this proxy.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        lock(&self.notes).secrets.clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the hook has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Serves until the other end of `stopped` is dropped. Connections end with the runtime.
+fn serve(
+    listener: TcpListener,
+    forwarding: &Arc<Forwarding>,
+    mut stopped: oneshot::Receiver<Infallible>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener of tokio");
+        loop {
+            let stream = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(_) => continue,
+                },
+                _ = &mut stopped => return,
+            };
+            let forwarding = Arc::clone(forwarding);
+            tokio::spawn(async move {
+                let service = service_fn(|request| forwarding.answer(request));
+                // It fails when a side closes the connection, for which both have their reasons.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+}
+
+impl Forwarding {
+    /// An error closes the connection without an answer.
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let recorded = Recorded {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            action: action(&parts.headers, &body),
+            status: None,
+        };
+        let number = {
+            let mut notes = lock(&self.notes);
+            notes.requests.push(recorded.clone());
+            notes.cleared + notes.requests.len() - 1
+        };
+        let response = match (self.hook)(&recorded) {
+            Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
+            Some(Fault::Status(status, text)) => made_up(status, text),
+            Some(Fault::Delay(time)) => {
+                tokio::time::sleep(time).await;
+                self.forward(Request::from_parts(parts, body)).await
+            }
+            None => self.forward(Request::from_parts(parts, body)).await,
+        };
+        let mut notes = lock(&self.notes);
+        let place = number.checked_sub(notes.cleared);
+        if let Some(recorded) = place.and_then(|place| notes.requests.get_mut(place)) {
+            recorded.status = Some(response.status().as_u16());
+        }
+        Ok(response)
+    }
+
+    async fn forward(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        parts.uri = match format!("{}{path}", self.upstream).parse::<Uri>() {
+            Ok(uri) => uri,
+            Err(error) => return made_up(502, format!("bad upstream: {error}")),
+        };
+        own_connection(&mut parts.headers);
+        let sent = self
+            .client
+            .request(Request::from_parts(parts, Full::new(body)));
+        let (mut parts, body) = match sent.await {
+            Ok(response) => response.into_parts(),
+            Err(error) => return made_up(502, format!("no answer from upstream: {error:?}")),
+        };
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return made_up(502, format!("half an answer from upstream: {error:?}")),
+        };
+        self.note_secrets(&body);
+        own_connection(&mut parts.headers);
+        Response::from_parts(parts, Full::new(body))
+    }
+
+    fn note_secrets(&self, body: &[u8]) {
+        // Answers of STS are short; searching large objects would only cost time.
+        let Some(text) = std::str::from_utf8(body)
+            .ok()
+            .filter(|text| text.len() < 65536)
+        else {
+            return;
+        };
+        let found = ["SecretAccessKey", "SessionToken"]
+            .into_iter()
+            .flat_map(|name| elements(text, name));
+        lock(&self.notes).secrets.extend(found.map(str::to_owned));
+    }
+}
+
+/// Both sides of the proxy have their own connection and send each body in one piece.
+fn own_connection(headers: &mut HeaderMap) {
+    headers.remove(CONNECTION);
+    headers.remove(TRANSFER_ENCODING);
+}
+
+fn action(headers: &HeaderMap, body: &[u8]) -> String {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let from_form = || {
+        let is_form = headers.get("content-type").is_some_and(|kind| {
+            kind.as_bytes()
+                .starts_with(b"application/x-www-form-urlencoded")
+        });
+        let form = std::str::from_utf8(body).ok().filter(|_| is_form)?;
+        form.split('&')
+            .find_map(|field| field.strip_prefix("Action="))
+    };
+    target.or_else(from_form).unwrap_or_default().to_owned()
+}
+
+fn made_up(status: u16, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status of three digits");
+    response
+}
+
+/// A panic of one hook must not hide what the others saw.
+fn lock(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
