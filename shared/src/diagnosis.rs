@@ -65,25 +65,44 @@ impl Diagnosis<'_> {
     /// The whole diagnosis as the failure of the run. It holds claims, never the token.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        let causes: Vec<String> = self
-            .causes()
-            .iter()
-            .enumerate()
+        let causes = self.causes();
+        let causes = causes.iter().enumerate();
+        let causes: Vec<String> = causes
             .map(|(index, cause)| format!("{}. {}", index + 1, cause.text))
             .collect();
-        Failure::new(format!(
+        let mut failure = Failure::new(format!(
             "could not assume role `{}` with the OIDC token of the step: {}",
             self.role, self.refusal
         ))
-        .fact(self.token_says())
-        .fact(format!("possible causes, the likeliest first:\n  {}", causes.join("\n  ")))
-        .fact(self.admitting_statements())
-        .fact(format!(
+        .fact(self.token_says());
+        if !causes.is_empty() {
+            let causes = causes.join("\n  ");
+            failure = failure.fact(format!("possible causes, the likeliest first:\n  {causes}"));
+        }
+        let by_policy = self.is_by_policy();
+        if by_policy {
+            failure = failure.fact(self.admitting_statements());
+        }
+        failure = failure.fact(format!(
             "an administrator finds the attempt in CloudTrail of account {}: AssumeRoleWithWebIdentity at {}",
             self.role.account(),
             utc(self.now)
-        ))
-        .hint("compare the statement above with the trust policy of the role, and its Principal with the identity providers of the account")
+        ));
+        if by_policy {
+            failure.hint("compare the statement above with the trust policy of the role, and its Principal with the identity providers of the account")
+        } else {
+            failure
+        }
+    }
+
+    /// Whether something in the account can be changed so that the same token is taken: not when it is too
+    /// old, when AWS has trouble itself, or for a token of another issuer, which nobody wants to admit.
+    fn is_by_policy(&self) -> bool {
+        let message = &self.refusal.message;
+        let of_provider = ["No OpenIDConnect provider", "Incorrect token audience"];
+        let refused =
+            self.refusal.is_denied() || of_provider.iter().any(|text| message.contains(text));
+        refused && self.claims.workspace_slug().is_some()
     }
 
     fn token_says(&self) -> String {
@@ -323,11 +342,7 @@ impl Diagnosis<'_> {
         )
     }
 
-    /// Nothing for a token of another issuer: a policy that admits it is not what anybody wants.
     fn admitting_statements(&self) -> String {
-        if self.claims.workspace_slug().is_none() {
-            return String::new();
-        }
         let parts = subject_parts(&self.claims.subject);
         let any = self.statement(&format!("{}:*", parts[0]));
         let any = format!(

@@ -7,10 +7,12 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::failure::{Failure, chain};
 
@@ -167,24 +169,43 @@ impl Intercept for LogRequests {
         "LogRequests"
     }
 
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request();
+        let uri = request.uri();
+        let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
+        let line = RequestLine(format!("{} {path}", request.method()));
+        config.interceptor_state().store_put(line);
+        Ok(())
+    }
+
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(request) = context.request() else {
+        let Some(RequestLine(line)) = config.load::<RequestLine>() else {
             return Ok(());
         };
-        let uri = request.uri();
-        let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
-        let outcome = context.response().map_or_else(
-            || "no answer".to_owned(),
-            |response| response.status().as_u16().to_string(),
-        );
-        tracing::debug!("{} {path}: {outcome}", request.method());
+        match context.response() {
+            Some(response) => tracing::debug!("{line}: {}", response.status().as_u16()),
+            None => tracing::debug!("{line}: no answer"),
+        }
         Ok(())
     }
+}
+
+/// Method and path of the request under way; the request itself is gone when its answer is there.
+#[derive(Debug)]
+struct RequestLine(String);
+
+impl Storable for RequestLine {
+    type Storer = StoreReplace<Self>;
 }
 
 #[cfg(test)]

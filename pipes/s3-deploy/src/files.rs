@@ -69,14 +69,26 @@ pub fn walk(root: &Path, prefix: &Prefix) -> Result<Vec<LocalFile>, Failure> {
     }
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    for entry in WalkDir::new(root).follow_links(true).min_depth(1) {
+    let mut walk = WalkDir::new(root)
+        .follow_links(true)
+        .min_depth(1)
+        .into_iter();
+    while let Some(entry) = walk.next() {
+        let is_directory = entry.as_ref().is_ok_and(|entry| entry.file_type().is_dir());
         match examine(entry, root, &inside, prefix) {
             Ok(Some(file)) => files.push(file),
             Ok(None) => {}
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                // A link that leads out may lead to the whole machine.
+                if is_directory {
+                    walk.skip_current_dir();
+                }
+            }
         }
     }
     if !problems.is_empty() {
+        problems.sort();
         let failure = Failure::new(format!(
             "could not use {} under LOCAL_PATH `{shown}`",
             count(problems.len())

@@ -114,9 +114,9 @@ fn files_that_cannot_become_objects_are_all_named() {
             "`line\\nbreak.html` has a control character in its name",
             "outside` is a link that leaves LOCAL_PATH, to `/etc/hostname`",
             "broken` is a link to nothing",
-            "parent` is a link",
+            "parent` is a link that leaves LOCAL_PATH, to `/",
             "pipe` is neither a file nor a directory",
-            "has a key of 1105 bytes, more than the 1024 that S3 takes",
+            "has a key of 1104 bytes, more than the 1024 that S3 takes",
         ],
     );
 }

@@ -173,7 +173,7 @@ fn deletes_come_last_and_only_under_the_prefix() {
 #[test]
 fn after_a_failed_upload_nothing_is_deleted() {
     let step = Step::with(|request: &Recorded| {
-        let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message><RequestId>4f1c</RequestId></Error>";
+        let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
         (request.path.ends_with("/b.js")).then(|| Fault::Status(403, denied.to_owned()))
     });
     step.file("a.js", "a");
@@ -190,7 +190,7 @@ fn after_a_failed_upload_nothing_is_deleted() {
     assert_eq!(
         ending,
         [
-            "✖ could not upload `b.js`: AccessDenied: Access Denied (request 4f1c)",
+            "✖ could not upload `b.js`: AccessDenied: Access Denied",
             "  hint: allow `s3:PutObject` in the policy of the role or user that the run authenticated as",
             "  changed before that: uploaded 1 (`a.js`)",
         ]
@@ -302,6 +302,7 @@ fn a_dry_run_prints_the_plan_and_changes_nothing() {
 #[test]
 fn the_given_headers_are_on_every_object() {
     let step = site();
+    step.allow_acls();
     let output = step
         .pipe()
         .env("ACL", "public-read")

@@ -65,6 +65,28 @@ impl Step {
         std::fs::write(path, content).unwrap();
     }
 
+    /// Lets the bucket take ACLs, which new buckets do not.
+    pub fn allow_acls(&self) {
+        let ownership = "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>";
+        let bucket = &self.bucket;
+        let set = self.aws.call(
+            "s3",
+            "PUT",
+            &format!("/{bucket}?ownershipControls="),
+            &[],
+            ownership.as_bytes(),
+        );
+        assert_eq!(set.status, 200, "{}", set.text());
+        let unblocked = self.aws.call(
+            "s3",
+            "DELETE",
+            &format!("/{bucket}?publicAccessBlock="),
+            &[],
+            b"",
+        );
+        assert!(unblocked.status < 300, "{}", unblocked.text());
+    }
+
     /// The step's token.
     pub fn token(&self) -> String {
         self.issuer.step(&self.repository).sign()
