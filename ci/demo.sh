@@ -62,7 +62,9 @@ other=(BITBUCKET_REPO_UUID="${account[OTHER_REPO_UUID]}" BITBUCKET_STEP_OIDC_TOK
 step "first deploy"
 deploy "${own[@]}" | shorten
 step "second deploy: nothing is left to do"
-deploy "${own[@]}" | tee /dev/stderr | grep -q 'uploaded 0, deleted 0'
+second=$(deploy "${own[@]}")
+echo "$second"
+grep -q 'uploaded 0, deleted 0' <<< "$second"
 step "the token of another repository is refused"
 if deploy "${other[@]}"; then
   echo "it was not refused"

@@ -67,7 +67,7 @@ pub fn configure<S: Settings>(
             Access {
                 settings,
                 credentials,
-                place: Place::new(environment),
+                place: Place::new(environment, pipeline_file(environment).as_deref()),
             },
         )),
         _ => Err(faults.into()),
@@ -106,9 +106,13 @@ impl Access {
     }
 }
 
-fn look_for_step(environment: &Environment, pipe: &str) -> Option<String> {
+fn pipeline_file(environment: &Environment) -> Option<String> {
     let clone = environment.get("BITBUCKET_CLONE_DIR").unwrap_or(".");
-    let text = std::fs::read_to_string(Path::new(clone).join("bitbucket-pipelines.yml")).ok()?;
+    std::fs::read_to_string(Path::new(clone).join("bitbucket-pipelines.yml")).ok()
+}
+
+fn look_for_step(environment: &Environment, pipe: &str) -> Option<String> {
+    let text = pipeline_file(environment)?;
     step_without_oidc(
         &text,
         pipe,

@@ -101,6 +101,8 @@ pub struct Credentials {
     pub allowed_accounts: Vec<AccountId>,
     /// What to tell the user about the choice.
     pub notes: Vec<Note>,
+    /// Names of the key variables that OIDC makes superfluous, once it has worked.
+    pub superfluous: Option<String>,
 }
 
 /// What the choice depends on besides the variables.
@@ -161,6 +163,7 @@ impl Credentials {
             only,
             may_fall_back,
         };
+        let superfluous = found.superfluous_keys();
         let (source, notes) = found.choose(circumstances, faults)?;
         let credentials = Self {
             source,
@@ -169,6 +172,7 @@ impl Credentials {
             chain,
             allowed_accounts,
             notes,
+            superfluous,
         };
         credentials.check_account(faults);
         Some(credentials)
@@ -219,6 +223,11 @@ struct Found {
 }
 
 impl Found {
+    fn superfluous_keys(&self) -> Option<String> {
+        let by_oidc = !self.role.is_absent() && self.token.is_some();
+        self.keys.names().filter(|_| by_oidc)
+    }
+
     /// The rows of the table, in its order.
     fn choose(
         self,
@@ -237,7 +246,6 @@ impl Found {
                 notes.push(Note::Info(
                     "Authenticating with a OpenID Connect (OIDC) Web Identity Provider".to_owned(),
                 ));
-                notes.extend(keys.to_delete(self.may_fall_back));
                 Source::Oidc {
                     role,
                     token: Box::new(token),
@@ -357,26 +365,19 @@ impl Keys {
         }
     }
 
-    /// Names the variables that OIDC has made superfluous; they are kept while they are the fallback.
-    fn to_delete(&self, may_fall_back: bool) -> Option<Note> {
-        let names = match self {
-            Self::None => return None,
-            Self::Half { present, .. } => (*present).to_owned(),
+    /// The names of those that are set.
+    fn names(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Half { present, .. } => Some((*present).to_owned()),
             Self::Both(AccessKeys {
                 session_token: None,
                 ..
-            }) => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+            }) => Some("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned()),
             Self::Both(_) => {
-                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN".to_owned()
+                Some("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN".to_owned())
             }
-        };
-        Some(Note::Warning(if may_fall_back {
-            format!(
-                "{names} are set and are used only if the token is refused, since OIDC_FALLBACK is true; delete both when the token works"
-            )
-        } else {
-            format!("{names} can now be deleted: OIDC is used, and the keys are not")
-        }))
+        }
     }
 }
 
@@ -463,7 +464,7 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let circumstances = Circumstances {
             now: UNIX_EPOCH + Duration::from_secs(now),
-            deadline: Duration::from_secs(7200),
+            deadline: Duration::from_hours(2),
             step_without_oidc: &|| Some("the step in line 7 of bitbucket-pipelines.yml".to_owned()),
         };
         let mut faults = Faults::default();
@@ -481,11 +482,13 @@ mod tests {
     }
 
     fn warnings(credentials: &Credentials) -> Vec<&str> {
-        let text = |note| match note {
-            &Note::Warning(ref text) => Some(text.as_str()),
-            &Note::Info(_) => None,
-        };
-        credentials.notes.iter().filter_map(text).collect()
+        let mut warnings = Vec::new();
+        for note in &credentials.notes {
+            if let Note::Warning(text) = note {
+                warnings.push(text.as_str());
+            }
+        }
+        warnings
     }
 
     fn uses_oidc(credentials: &Credentials) -> bool {
@@ -507,20 +510,16 @@ mod tests {
         for (keys, names) in [
             (
                 vec![ID, SECRET],
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY can now be deleted",
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ),
             (
                 vec![ID, SECRET, ("AWS_SESSION_TOKEN", "x")],
-                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN can now be deleted",
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN",
             ),
-            (vec![ID], "AWS_ACCESS_KEY_ID can now be deleted"),
+            (vec![ID], "AWS_ACCESS_KEY_ID"),
         ] {
             let credentials = choose(&[vec![ROLE, token], keys].concat()).unwrap();
-            let warnings = warnings(&credentials);
-            assert!(
-                warnings.len() == 1 && warnings[0].starts_with(names),
-                "{warnings:?}"
-            );
+            assert_eq!(credentials.superfluous.as_deref(), Some(names));
             assert!(matches!(
                 credentials.source,
                 Source::Oidc { fallback: None, .. }

@@ -24,18 +24,22 @@ pub struct Place {
     repository: Option<String>,
     environment: Option<String>,
     environment_uuid: Option<String>,
+    asks_for_ip_ranges: Option<bool>,
 }
 
 impl Place {
-    /// Reads `BITBUCKET_WORKSPACE`, `BITBUCKET_REPO_UUID` and `BITBUCKET_DEPLOYMENT_ENVIRONMENT`.
+    /// Reads `BITBUCKET_WORKSPACE`, `BITBUCKET_REPO_UUID` and `BITBUCKET_DEPLOYMENT_ENVIRONMENT`, and looks whether
+    /// the pipeline file, if it could be read, asks for `atlassian-ip-ranges`.
     #[must_use]
-    pub fn new(environment: &Environment) -> Self {
+    pub fn new(environment: &Environment, pipeline_file: Option<&str>) -> Self {
         let text = |name| environment.get(name).map(str::to_owned);
         Self {
             workspace: text("BITBUCKET_WORKSPACE"),
             repository: text("BITBUCKET_REPO_UUID"),
             environment: text("BITBUCKET_DEPLOYMENT_ENVIRONMENT"),
             environment_uuid: text("BITBUCKET_DEPLOYMENT_ENVIRONMENT_UUID"),
+            asks_for_ip_ranges: pipeline_file
+                .map(|text| text.contains("atlassian-ip-ranges: true")),
         }
     }
 }
@@ -314,7 +318,17 @@ impl Diagnosis<'_> {
                 self.provider_arn()
             ),
         );
-        add(20, "the trust policy has a condition on the address (`aws:SourceIp`), which needs `atlassian-ip-ranges: true` in the step's `runtime`, or a service control policy forbids the call".to_owned());
+        let asked = match self.place.asks_for_ip_ranges {
+            Some(true) => ", and the pipeline file has it",
+            Some(false) => ", and the pipeline file has it nowhere",
+            None => "",
+        };
+        add(
+            20,
+            format!(
+                "the trust policy has a condition on the address (`aws:SourceIp`), which needs `atlassian-ip-ranges: true` in the step's `runtime`{asked}, or a service control policy forbids the call"
+            ),
+        );
         add(
             10,
             "the statement allows another Action than `sts:AssumeRoleWithWebIdentity`".to_owned(),
@@ -542,7 +556,7 @@ mod tests {
     #[test]
     fn evidence_comes_before_experience() {
         let plain = claims("{2222}:{4444}");
-        let place = |name, value| Place::new(&Environment::from([(name, value)]));
+        let place = |name, value| Place::new(&Environment::from([(name, value)]), None);
         let cases: [(Claims, Place, &str); 6] = [
             (
                 Claims {

@@ -192,10 +192,11 @@ impl Intercept for LogRequests {
         let Some(RequestLine(line)) = config.load::<RequestLine>() else {
             return Ok(());
         };
-        match context.response() {
-            Some(response) => tracing::debug!("{line}: {}", response.status().as_u16()),
-            None => tracing::debug!("{line}: no answer"),
-        }
+        let status = context
+            .response()
+            .map(|response| response.status().as_u16());
+        let answer = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        tracing::debug!("{line}: {answer}");
         Ok(())
     }
 }

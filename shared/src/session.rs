@@ -63,6 +63,12 @@ impl Session {
             .expiry()
             .map_or_else(String::new, |time| format!(", until {}", time_of_day(time)));
         tracing::info!("Authenticated as {} ({}{ends})", assumed.arn, assumed.way);
+        if let (Some(names), true) = (
+            &session.credentials.superfluous,
+            assumed.way.starts_with("OIDC"),
+        ) {
+            tracing::warn!("{names} can now be deleted: OIDC is used, and the keys are not");
+        }
         *session.current.lock().await = Some(assumed);
         let settings = session.settings.clone();
         settings.sdk_config(Some(SharedCredentialsProvider::new(session)))
@@ -121,14 +127,15 @@ impl Session {
                 return Err(crate::explain::explained(&refusal, doing, ""));
             }
             let (claims, place, now) = (token.claims(), &self.place, SystemTime::now());
-            return Err(Diagnosis {
+            let diagnosis = Diagnosis {
                 role,
                 claims,
                 place,
                 refusal: &refusal,
                 now,
             }
-            .failure());
+            .failure();
+            return Err(self.with_unused_keys(diagnosis));
         };
         let arn = answer
             .assumed_role_user
@@ -138,6 +145,16 @@ impl Session {
             arn,
             way: "OIDC",
         })
+    }
+
+    /// Says that the keys that are set were left alone, and how they could have been used.
+    fn with_unused_keys(&self, diagnosis: Failure) -> Failure {
+        match (&self.credentials.source, &self.credentials.superfluous) {
+            (Source::Oidc { fallback: None, .. }, Some(names)) => diagnosis.fact(format!(
+                "{names} are set and were not used, since a refused token is no reason to; for the days of the change-over OIDC_FALLBACK allows it"
+            )),
+            _ => diagnosis,
+        }
     }
 
     /// "The requested DurationSeconds exceeds the MaxSessionDuration set for this role": a role that was left

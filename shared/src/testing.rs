@@ -3,6 +3,7 @@
 //!
 //! Nothing here resets anything: each test has names of its own from [`unique`], so tests run side by side.
 
+mod documentation;
 mod exchange;
 mod issuer;
 mod local_aws;
@@ -10,6 +11,7 @@ mod pipe;
 mod proxy;
 mod running;
 
+pub use documentation::assert_documented;
 pub use exchange::{Answer, Headers};
 pub use issuer::{Issuer, StepToken};
 pub use local_aws::LocalAws;

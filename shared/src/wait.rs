@@ -90,7 +90,7 @@ mod tests {
     const PACE: Pace = Pace {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(15),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
     };
 
     #[tokio::test(start_paused = true)]

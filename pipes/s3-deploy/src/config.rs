@@ -279,7 +279,17 @@ mod tests {
         let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
         assert!(!config.delete && !config.dry_run);
         assert_eq!(config.headers, Headers::default());
-        assert_eq!(config.timeout, Duration::from_secs(3600));
+        assert_eq!(config.timeout, Duration::from_hours(1));
+    }
+
+    #[test]
+    fn the_documents_are_in_step() {
+        shared::testing::assert_documented(
+            include_str!("../README.md"),
+            include_str!("../pipe.yml"),
+            &shared::known_variables::<Config>(),
+            env!("CARGO_PKG_VERSION"),
+        );
     }
 
     #[test]

@@ -161,10 +161,15 @@ fn assert_diagnosed(step: &Step, role: &str, token: &str, texts: &[&str]) {
         .env("AWS_OIDC_ROLE_ARN", role)
         .env("BITBUCKET_STEP_OIDC_TOKEN", token)
         .run();
+    let unused = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set and were not used";
     let refused = format!(
         "✖ could not assume role `{role}` with the OIDC token of the step: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"
     );
-    assert_refused(step, &output, &[&[refused.as_str()], texts].concat());
+    assert_refused(
+        step,
+        &output,
+        &[&[refused.as_str(), unused], texts].concat(),
+    );
     assert_eq!(
         step.sts_requests("AssumeRoleWithWebIdentity"),
         1,
