@@ -12,6 +12,12 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
+step "one HTTP client, one TLS stack"
+for crate in hyper h2 http rustls; do
+  [ "$(grep -cx "name = \"$crate\"" Cargo.lock)" = 1 ] || { echo "Cargo.lock has $crate not once"; exit 1; }
+done
+! grep -xE 'name = "(openssl|openssl-sys|native-tls)"' Cargo.lock
+
 step "every pipe stands in the README's table, and nothing else does"
 diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) \
   <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)).*/\1/p' README.md | sort)

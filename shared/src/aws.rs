@@ -270,6 +270,18 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
+/// Whether `AWS_ENDPOINT_URL` or that of this service is set, so that it is not AWS's own endpoint.
+#[must_use]
+pub fn has_own_endpoint(config: &SdkConfig, service: &str) -> bool {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env(ENDPOINT_URL)
+        .profile("endpoint_url")
+        .build();
+    let of_service = |key: ServiceConfigKey<'_>| config.service_config()?.load_config(key);
+    config.endpoint_url().is_some() || key.is_ok_and(|key| of_service(key).is_some())
+}
+
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = std::fs::read(path)
         .map_err(|error| format!("could not read `{}`: {error}", path.display()))?;
@@ -385,6 +397,10 @@ mod tests {
         };
         assert_eq!(of("S3").as_deref(), Some("https://s3.example"));
         assert_eq!(of("Lambda"), None);
+        assert!(
+            has_own_endpoint(&config, "Lambda"),
+            "the common one is its own too"
+        );
         assert_eq!(config.endpoint_url(), Some("https://all.example"));
     }
 }

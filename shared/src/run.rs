@@ -124,3 +124,27 @@ fn process_environment() -> Environment {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     Environment::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failure_that_still_knows_what_was_changed() {
+        let journal = Journal::default();
+        let deploy = async |_: &Environment, journal: &Journal| {
+            journal.begin("upload", "a.js").done("uploaded", "a.js");
+            panic!("a fault of the program");
+        };
+        let failure = guarded(&Environment::default(), &journal, deploy).unwrap_err();
+        assert!(
+            failure
+                .to_string()
+                .starts_with("stopped by a fault of this program")
+        );
+        assert_eq!(
+            journal.snapshot().to_string(),
+            "changed before that: uploaded 1 (`a.js`)"
+        );
+    }
+}

@@ -39,7 +39,11 @@ pub struct Site<'a> {
 impl<'a> Site<'a> {
     /// The bucket that `config` names, reached by `sdk`.
     pub fn new(sdk: &SdkConfig, config: &'a Config) -> Self {
-        let client = Client::from_conf(Builder::from(sdk).interceptor(shared::LogRequests).build());
+        // `bucket.host` resolves for AWS's hosts; for others the bucket goes into the path.
+        let settings = Builder::from(sdk)
+            .force_path_style(shared::has_own_endpoint(sdk, "S3"))
+            .interceptor(shared::LogRequests);
+        let client = Client::from_conf(settings.build());
         Self { client, config }
     }
 

@@ -80,14 +80,14 @@ impl<'proxy> Running<'proxy> {
         }
     }
 
-    /// Sends SIGTERM, as Bitbucket does when a step is stopped.
+    /// Sends a signal: `TERM`, as Bitbucket does when a step is stopped, or `INT`.
     #[track_caller]
-    pub fn terminate(&self) {
+    pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.child.id().to_string()])
             .status()
             .expect("the system has `kill`");
-        assert!(status.success(), "the pipe had ended before SIGTERM");
+        assert!(status.success(), "the pipe had ended before SIG{name}");
     }
 
     /// Waits for its end.
@@ -199,7 +199,7 @@ mod tests {
         let text = "trap 'echo stopped; exit 7' TERM; echo ready; while :; do sleep 0.05; done";
         let running = script(&directory, text).spawn();
         running.until_printed("ready");
-        running.terminate();
+        running.signal("TERM");
         let output = running.wait();
         assert_eq!(
             (output.code, output.stdout.as_str()),

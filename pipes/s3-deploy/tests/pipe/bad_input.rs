@@ -211,6 +211,33 @@ fn a_file_that_changes_while_it_is_read_is_not_uploaded() {
     assert_eq!(step.keys(), Vec::<String>::new());
 }
 
+/// A large file is read twice, for its digest and for its body; S3 refuses a body that does not fit the digest.
+/// The edit comes between the two, so S3's answer is played.
+#[test]
+fn a_large_file_that_changes_while_it_is_read_is_not_uploaded() {
+    let site = tempfile::tempdir().unwrap();
+    let path = site.path().join("large.bin");
+    let edited = path.clone();
+    let step = Step::with(move |request: &Recorded| {
+        let bad = "<Error><Code>BadDigest</Code><Message>The Content-MD5 you specified did not match</Message></Error>";
+        (request.method == "PUT").then(|| {
+            std::fs::write(&edited, "b".repeat(2_000_000)).unwrap();
+            Fault::Status(400, bad.to_owned())
+        })
+    });
+    std::fs::write(&path, "a".repeat(2_000_000)).unwrap();
+    let output = step.pipe().env("LOCAL_PATH", text(site.path())).run();
+    assert_eq!(output.code, Some(1));
+    assert!(
+        output
+            .plain()
+            .contains("large.bin`: it changed while it was read"),
+        "{}",
+        output.plain()
+    );
+    assert_eq!(last_line(&output.plain()), "  nothing was changed");
+}
+
 fn answering_list(status: u16, body: &'static str) -> Step {
     let step = Step::with(move |request: &Recorded| {
         (request.method == "GET").then(|| Fault::Status(status, body.to_owned()))

@@ -20,27 +20,29 @@ fn slow_step() -> Step {
 }
 
 #[test]
-fn sigterm_ends_it_at_once_and_it_says_what_was_changed() {
-    let step = slow_step();
-    let running = step.pipe().spawn();
-    running.until_printed("/fast.html: 200");
-    let start = Instant::now();
-    running.terminate();
-    let output = running.wait();
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "it waited for the upload"
-    );
-    assert_eq!(output.code, Some(1));
-    let plain = output.plain();
-    assert!(
-        plain.contains("✖ interrupted by SIGTERM\n  changed before that: uploaded 1 (`fast.html`)"),
-        "{plain}"
-    );
-    assert_eq!(
-        last_line(&plain),
-        "  perhaps changed, no answer came: 1 (`upload slow.html`)"
-    );
+fn a_signal_ends_it_at_once_and_it_says_what_was_changed() {
+    for signal in ["TERM", "INT"] {
+        let step = slow_step();
+        let running = step.pipe().spawn();
+        running.until_printed("/fast.html: 200");
+        let start = Instant::now();
+        running.signal(signal);
+        let output = running.wait();
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "it waited for the upload"
+        );
+        assert_eq!(output.code, Some(1));
+        let plain = output.plain();
+        let told = format!(
+            "✖ interrupted by SIG{signal}\n  changed before that: uploaded 1 (`fast.html`)"
+        );
+        assert!(plain.contains(&told), "{plain}");
+        assert_eq!(
+            last_line(&plain),
+            "  perhaps changed, no answer came: 1 (`upload slow.html`)"
+        );
+    }
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod bad_input;
 mod credentials;
 mod deploy;
 mod interrupted;
+mod network;
 mod renewal;
 mod step;
