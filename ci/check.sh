@@ -20,7 +20,7 @@ done
 
 step "every pipe stands in the README's table, and nothing else does"
 diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) \
-  <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)).*/\1/p' README.md | sort)
+  <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)\/README.md).*/\1/p' README.md | sort)
 [ "$(wc -l < README.md)" -le 150 ] || { echo "README.md has more than 150 lines"; exit 1; }
 
 step "local AWS"
