@@ -161,7 +161,7 @@ impl<'a> Site<'a> {
             .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
             .set_cache_control(headers.cache_control.clone())
             .set_content_encoding(headers.content_encoding.clone())
-            .set_expires(headers.expires.map(DateTime::from))
+            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
             .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
             .body(body);
         let timeout = TimeoutConfig::builder()

@@ -2,10 +2,12 @@
 //! Names and meanings are those of the pipe that people come from, which handed them to `aws s3 sync`.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use shared::{Faults, Field, FromText, Settings, Timestamp};
+
+use crate::headers::Headers;
 
 /// Bitbucket stops a step after two hours unless told otherwise; a site that takes one is stuck.
 const DEFAULT_TIMEOUT: u32 = 3600;
@@ -70,21 +72,6 @@ pub struct Config {
     pub dry_run: bool,
     /// How long the run may take.
     pub timeout: Duration,
-}
-
-/// The same for every object of a run.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Headers {
-    /// Canned ACL.
-    pub acl: Option<String>,
-    /// `Cache-Control`.
-    pub cache_control: Option<String>,
-    /// `Content-Encoding`.
-    pub content_encoding: Option<String>,
-    /// `Expires`.
-    pub expires: Option<SystemTime>,
-    /// Storage class.
-    pub storage_class: Option<String>,
 }
 
 /// `bucket` or `bucket/prefix`.
@@ -169,15 +156,14 @@ impl Settings for Config {
             acl: one_of(faults, "ACL", variables.acl, ACLS),
             cache_control: header(faults, "CACHE_CONTROL", variables.cache_control),
             content_encoding: header(faults, "CONTENT_ENCODING", variables.content_encoding),
-            expires: faults
-                .optional("EXPIRES", variables.expires)
-                .map(|time| time.0),
+            expires: faults.optional("EXPIRES", variables.expires),
             storage_class: one_of(
                 faults,
                 "STORAGE_CLASS",
                 variables.storage_class,
                 STORAGE_CLASSES,
             ),
+            ..Headers::default()
         };
         let delete = faults
             .optional("DELETE_FLAG", variables.delete_flag)

@@ -5,6 +5,7 @@ mod aws;
 mod config;
 mod content_type;
 mod files;
+mod headers;
 mod plan;
 
 use std::collections::BTreeMap;

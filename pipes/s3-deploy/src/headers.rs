@@ -1,0 +1,91 @@
+//! What an object carries besides its bytes: the wished state, layered from the variables, the rules and the file.
+//! A wish that is not given is left to S3, and does not count as a difference.
+
+use std::collections::BTreeMap;
+
+use shared::Timestamp;
+
+/// The wished headers of one object, or a layer of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    pub cache_control: Option<String>,
+    /// `Content-Encoding`.
+    pub content_encoding: Option<String>,
+    /// `Content-Disposition`.
+    pub content_disposition: Option<String>,
+    /// `Content-Language`.
+    pub content_language: Option<String>,
+    /// `Expires`.
+    pub expires: Option<Timestamp>,
+    /// Canned ACL.
+    pub acl: Option<String>,
+    /// Storage class.
+    pub storage_class: Option<String>,
+    /// Where the website endpoint redirects requests for this object: a path or a URL.
+    pub website_redirect: Option<String>,
+    /// `AES256`, `aws:kms` or `aws:kms:dsse`; the bucket's default if not given.
+    pub encryption: Option<String>,
+    /// The key for `aws:kms`.
+    pub kms_key_id: Option<String>,
+    /// User metadata, without `x-amz-meta-`.
+    pub metadata: BTreeMap<String, String>,
+    /// Object tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Headers {
+    /// Lays `over` on top: what it gives wins, what it does not give stays.
+    pub fn overlay(&mut self, over: &Self) {
+        let fields = [
+            (&mut self.content_type, &over.content_type),
+            (&mut self.cache_control, &over.cache_control),
+            (&mut self.content_encoding, &over.content_encoding),
+            (&mut self.content_disposition, &over.content_disposition),
+            (&mut self.content_language, &over.content_language),
+            (&mut self.acl, &over.acl),
+            (&mut self.storage_class, &over.storage_class),
+            (&mut self.website_redirect, &over.website_redirect),
+            (&mut self.encryption, &over.encryption),
+            (&mut self.kms_key_id, &over.kms_key_id),
+        ];
+        for (field, value) in fields {
+            if value.is_some() {
+                field.clone_from(value);
+            }
+        }
+        self.expires = over.expires.or(self.expires);
+        self.metadata.extend(over.metadata.clone());
+        self.tags.extend(over.tags.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upper_layer_wins_where_it_says_something() {
+        let text = |text: &str| Some(text.to_owned());
+        let mut headers = Headers {
+            cache_control: text("max-age=60"),
+            acl: text("private"),
+            metadata: BTreeMap::from([
+                ("a".to_owned(), "1".to_owned()),
+                ("b".to_owned(), "1".to_owned()),
+            ]),
+            ..Headers::default()
+        };
+        headers.overlay(&Headers {
+            cache_control: text("no-cache"),
+            metadata: BTreeMap::from([("b".to_owned(), "2".to_owned())]),
+            ..Headers::default()
+        });
+        assert_eq!(headers.cache_control.as_deref(), Some("no-cache"));
+        assert_eq!(headers.acl.as_deref(), Some("private"));
+        assert_eq!(headers.metadata["a"], "1");
+        assert_eq!(headers.metadata["b"], "2");
+    }
+}
