@@ -282,6 +282,12 @@ pub fn has_own_endpoint(config: &SdkConfig, service: &str) -> bool {
     config.endpoint_url().is_some() || key.is_ok_and(|key| of_service(key).is_some())
 }
 
+/// Whether uploads are to carry a checksum even where S3 does not ask for one; some stores refuse it.
+#[must_use]
+pub fn checksums_when_supported(config: &SdkConfig) -> bool {
+    config.request_checksum_calculation() != Some(RequestChecksumCalculation::WhenRequired)
+}
+
 fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let pem = std::fs::read(path)
         .map_err(|error| format!("could not read `{}`: {error}", path.display()))?;

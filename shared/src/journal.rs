@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -12,7 +13,13 @@ const NAMES_IN_LOG: usize = 10;
 
 /// The changes of one run; shared by all its tasks.
 #[derive(Default)]
-pub struct Journal(Mutex<Changes>);
+pub struct Journal {
+    changes: Mutex<Changes>,
+    cleanups: Mutex<BTreeMap<u64, Cleanup>>,
+}
+
+/// What is left to do when a run ends early, such as the abort of an upload in parts.
+type Cleanup = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the journal holds, as it goes into `report.json`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -49,6 +56,37 @@ impl Journal {
         }
     }
 
+    /// Keeps `cleanup` for the case that the run ends before [`Journal::settle`] is called with the number that
+    /// this gives: by an error, a signal or the deadline, all of which drop the work where it is.
+    pub fn clean_up_unless_settled(
+        &self,
+        cleanup: impl Future<Output = ()> + Send + 'static,
+    ) -> u64 {
+        let mut cleanups = self.cleanups.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = cleanups
+            .last_key_value()
+            .map_or(0, |(number, _)| number + 1);
+        cleanups.insert(number, Box::pin(cleanup));
+        number
+    }
+
+    /// Forgets a cleanup: there is nothing left to clean up.
+    pub fn settle(&self, number: u64) {
+        self.cleanups
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number);
+    }
+
+    /// Does all that is left, one after another: there are few, and the process is about to end.
+    pub(crate) async fn clean_up(&self) {
+        let cleanups =
+            std::mem::take(&mut *self.cleanups.lock().unwrap_or_else(PoisonError::into_inner));
+        for cleanup in cleanups.into_values() {
+            cleanup.await;
+        }
+    }
+
     /// A copy of all that was noted.
     #[must_use]
     pub fn snapshot(&self) -> Changes {
@@ -57,7 +95,7 @@ impl Journal {
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
         // A panic elsewhere must not hide what was changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,7 +40,7 @@ pub mod variables;
 pub mod wait;
 
 pub use access::{Access, Settings, configure, known_variables};
-pub use aws::{ATTEMPT_TIMEOUT, has_own_endpoint};
+pub use aws::{ATTEMPT_TIMEOUT, checksums_when_supported, has_own_endpoint};
 pub use aws_config::SdkConfig;
 pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};

@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +13,9 @@ use crate::journal::Journal;
 use crate::log::{self, Style};
 use crate::report::{Outcome, Results};
 use crate::variables::{Environment, Field};
+
+/// How long the cleaning up may take after the end of a run.
+const CLEANUP_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The variables that every pipe has.
 #[derive(Deserialize, Default)]
@@ -80,7 +84,6 @@ fn guarded<D>(environment: &Environment, journal: &Journal, deploy: D) -> Result
 where
     D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
 {
-    let cannot_start = |error: std::io::Error| Failure::new(format!("could not start: {error}"));
     // One thread for the requests: it costs less CPU per request than work stealing, and the
     // work that needs the cores (hashing) runs on threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,13 +91,10 @@ where
         .build()
         .map_err(cannot_start)?;
     let work = async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
-        tokio::select! {
-            ending = deploy(environment, journal) => ending,
-            name = next(&mut terminate, "SIGTERM") => Err(interrupted(name)),
-            name = next(&mut interrupt, "SIGINT") => Err(interrupted(name)),
-        }
+        let ending = until_signal(environment, journal, deploy).await;
+        // An image is killed some seconds after SIGTERM; what is not cleaned up by then never will be.
+        let _ = tokio::time::timeout(CLEANUP_TIMEOUT, journal.clean_up()).await;
+        ending
     };
     let ending = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
     // Threads that still hash must not hold up the answer to a signal.
@@ -105,6 +105,27 @@ where
                 .hint("report it with the lines above; they hold no secret"),
         )
     })
+}
+
+async fn until_signal<D>(
+    environment: &Environment,
+    journal: &Journal,
+    deploy: D,
+) -> Result<Outcome, Failure>
+where
+    D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
+{
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
+    tokio::select! {
+        ending = deploy(environment, journal) => ending,
+        name = next(&mut terminate, "SIGTERM") => Err(interrupted(name)),
+        name = next(&mut interrupt, "SIGINT") => Err(interrupted(name)),
+    }
+}
+
+fn cannot_start(error: std::io::Error) -> Failure {
+    Failure::new(format!("could not start: {error}"))
 }
 
 async fn next(signals: &mut Signal, name: &'static str) -> &'static str {

@@ -216,6 +216,16 @@ impl FromText for u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timestamp(pub SystemTime);
 
+impl Timestamp {
+    /// As an HTTP date (RFC 9110), which is how S3 gives it back.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        DateTime::from(self.0)
+            .fmt(Format::HttpDate)
+            .unwrap_or_default()
+    }
+}
+
 impl FromText for Timestamp {
     fn from_text(text: &str) -> Result<Self, String> {
         let text = text.trim();

@@ -1,79 +1,174 @@
-//! The one file that talks to S3: `observe` lists the bucket, `apply` uploads and then deletes.
-//! Every upload carries the MD5 of its content, so S3 itself refuses a body that is not what was read.
+//! All that talks to S3: this file reads (listing, headers, the manifest) and deletes, `aws/upload.rs` writes objects,
+//! and `aws/pace.rs` says how many requests are under way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+mod pace;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::primitives::{ByteStream, DateTime, Length};
-use aws_sdk_s3::types::{Delete, Object, ObjectCannedAcl, ObjectIdentifier, StorageClass};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::{StreamExt, future, stream};
-use shared::{ATTEMPT_TIMEOUT, Failure, Journal, Pending, Refusal, SdkConfig, explained};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, Object, ObjectIdentifier};
+use futures_util::{Stream, StreamExt, stream};
+use shared::{Failure, Journal, Pending, Refusal, SdkConfig, explained};
+use tokio::sync::Semaphore;
 
-use crate::config::Config;
-use crate::content_type;
-use crate::files::{self, Digest, LocalFile};
-use crate::plan::{Plan, RemoteObject, Upload};
+pub use self::pace::{Pace, SlowDowns};
 
-/// Uploads under way at once; at 20 ms a request that is 3,200 a second, near what S3 gives one prefix.
-const CONCURRENCY: usize = 64;
-/// Larger files are streamed from disk, so that 64 of them do not fill the memory.
-const READ_WHOLE: u64 = 1 << 20;
-/// Below this rate, in bytes a second, the upload of a large file counts as stuck.
-const SLOWEST_UPLOAD: u64 = 1 << 18;
+use crate::compare::RemoteObject;
+use crate::config::Destination;
+use crate::manifest::{self, Manifest};
+
+/// Listings under way at once: 32,000 objects in memory.
+const LISTINGS: usize = 32;
 /// The most keys that one DeleteObjects takes.
 const DELETE_BATCH: usize = 1000;
-/// A log line of progress is due no more often than this.
-const PROGRESS: Duration = Duration::from_secs(10);
+/// Bodies in memory at once, in KiB.
+const BODIES: usize = 48 * 1024;
 
 /// The bucket of one run.
-pub struct Site<'a> {
+#[derive(Clone)]
+pub struct Bucket {
     client: Client,
-    config: &'a Config,
+    destination: Destination,
+    /// Whether this is AWS's own S3, which keeps all of S3's promises.
+    is_aws: bool,
+    /// Whether uploads carry a CRC64NVME.
+    checksums: bool,
+    slow_downs: Arc<AtomicU32>,
+    bodies: Arc<Semaphore>,
 }
 
-impl<'a> Site<'a> {
-    /// The bucket that `config` names, reached by `sdk`.
-    pub fn new(sdk: &SdkConfig, config: &'a Config) -> Self {
+/// A part of the listing, by names: after the first, up to and with the second.
+pub type Range = (Option<String>, Option<String>);
+
+/// The manifest as it was read, or that there is none, or that it may not be read.
+pub enum Found {
+    /// It is there, with the ETag on which the next write depends.
+    Manifest(Box<Manifest>, String),
+    /// There is none.
+    Nothing,
+    /// The run may not read it: `s3:GetObject` is missing.
+    Denied(Refusal),
+}
+
+/// What a HEAD tells.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// The headers in the names of `Headers`, as lines of name and value, for comparison.
+    pub headers: Vec<(&'static str, Option<String>)>,
+    /// User metadata.
+    pub metadata: std::collections::BTreeMap<String, String>,
+    /// The CRC64NVME of the whole object, in base64.
+    pub crc64nvme: Option<String>,
+}
+
+impl Bucket {
+    /// The bucket that `destination` names, reached by `sdk`.
+    pub fn new(sdk: &SdkConfig, destination: &Destination) -> Self {
+        let is_aws = !shared::has_own_endpoint(sdk, "S3");
+        let slow_downs = Arc::new(AtomicU32::new(0));
         // `bucket.host` resolves for AWS's hosts; for others the bucket goes into the path.
         let settings = Builder::from(sdk)
-            .force_path_style(shared::has_own_endpoint(sdk, "S3"))
-            .interceptor(shared::LogRequests);
-        let client = Client::from_conf(settings.build());
-        Self { client, config }
+            .force_path_style(!is_aws)
+            .interceptor(shared::LogRequests)
+            .interceptor(SlowDowns(Arc::clone(&slow_downs)));
+        Self {
+            client: Client::from_conf(settings.build()),
+            destination: destination.clone(),
+            is_aws,
+            checksums: shared::checksums_when_supported(sdk),
+            slow_downs,
+            bodies: Arc::new(Semaphore::new(BODIES)),
+        }
     }
 
-    /// All objects under the prefix, sorted by key.
-    ///
-    /// # Errors
-    /// When any page of the listing fails: with a part of it a plan would delete or upload the wrong things.
-    pub async fn observe(&self) -> Result<Vec<RemoteObject>, Failure> {
-        let destination = &self.config.destination;
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&destination.bucket)
-            .prefix(destination.prefix.as_str())
-            .into_paginator()
-            .send();
+    /// How often S3 asked to slow down so far.
+    pub fn slow_downs(&self) -> u32 {
+        self.slow_downs.load(Ordering::Relaxed)
+    }
+
+    fn key(&self, name: &str) -> String {
+        [self.destination.prefix.as_str(), name].concat()
+    }
+
+    fn shown(&self, name: &str) -> String {
+        format!("s3://{}/{}", self.destination.bucket, self.key(name))
+    }
+
+    /// The listing, range after range, each sorted by name; several are fetched at the same time, whether or not
+    /// anybody waits for them.
+    pub fn list(
+        &self,
+        ranges: Vec<Range>,
+    ) -> impl Stream<Item = Result<Vec<RemoteObject>, Failure>> + Send + 'static {
+        let bucket = self.clone();
+        let pages = stream::iter(ranges).map(move |(after, until)| {
+            let bucket = bucket.clone();
+            tokio::spawn(async move { bucket.list_range(after.as_deref(), until.as_deref()).await })
+        });
+        pages.buffered(LISTINGS).map(|joined| {
+            joined.unwrap_or_else(|_| {
+                Err(Failure::new(
+                    "could not list the bucket: a task ended early",
+                ))
+            })
+        })
+    }
+
+    /// Any page that fails fails the run: with a part of the listing a plan would delete the wrong things.
+    async fn list_range(
+        &self,
+        after: Option<&str>,
+        until: Option<&str>,
+    ) -> Result<Vec<RemoteObject>, Failure> {
+        let prefix = self.destination.prefix.as_str();
         let mut objects = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
+        let mut token = None;
+        loop {
+            let page = self
+                .client
+                .list_objects_v2()
+                .bucket(&self.destination.bucket)
+                .prefix(prefix)
+                .set_start_after(
+                    after
+                        .filter(|_| token.is_none())
+                        .map(|after| self.key(after)),
+                )
+                .set_continuation_token(token.take())
+                .send()
+                .await
+                .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
             for object in page.contents.unwrap_or_default() {
-                objects.push(remote(object)?);
+                let object = remote(object, prefix)?;
+                if until.is_some_and(|until| object.name.as_str() > until) {
+                    return Ok(objects);
+                }
+                // The console makes an empty object `folder/` for each folder; nobody's file stands for it.
+                let is_folder =
+                    object.size == 0 && (object.name.is_empty() || object.name.ends_with('/'));
+                if !is_folder && !object.name.starts_with(manifest::FOLDER) {
+                    objects.push(object);
+                }
+            }
+            match page.next_continuation_token {
+                Some(next) if page.is_truncated == Some(true) => token = Some(next),
+                _ if page.is_truncated == Some(true) => {
+                    return Err(Failure::new(format!(
+                        "could not list `{}`: the listing stops in the middle",
+                        self.destination
+                    )));
+                }
+                _ => return Ok(objects),
             }
         }
-        // Directory buckets list in no order.
-        objects.sort_by(|one, other| one.key.cmp(&other.key));
-        Ok(objects)
     }
 
     fn listing_failed(&self, refusal: &Refusal) -> Failure {
-        let bucket = &self.config.destination.bucket;
+        let bucket = &self.destination.bucket;
         if refusal.code == "NoSuchBucket" || (refusal.status == 404 && refusal.code.is_empty()) {
             return Failure::new(format!("the bucket `{bucket}` does not exist")).hint(
                 "check S3_BUCKET, or create the bucket; names are unique across AWS, and a role of another account cannot see it",
@@ -95,124 +190,198 @@ impl<'a> Site<'a> {
             }
             _ => explained(
                 refusal,
-                format!("could not list `{}`", self.config.destination),
+                format!("could not list `{}`", self.destination),
                 "s3:ListBucket",
             ),
         }
     }
 
-    /// Uploads, and when all of that succeeded, deletes.
+    /// Reads an object of the pipe's own folder whole, and its ETag.
     ///
     /// # Errors
-    /// The first upload or delete that failed, and how many more did. After the first failed upload no
-    /// other is started and nothing is deleted.
-    pub async fn apply(&self, plan: &Plan, journal: &Journal) -> Result<(), Failure> {
-        self.upload_all(plan, journal).await?;
-        for batch in plan.deletes.chunks(DELETE_BATCH) {
-            self.delete(batch, journal).await?;
-        }
-        Ok(())
-    }
-
-    async fn upload_all(&self, plan: &Plan, journal: &Journal) -> Result<(), Failure> {
-        let failed = AtomicBool::new(false);
-        let mut progress = Progress::new(plan);
-        // Uploads under way when another fails are let finish: their outcome is then known and can be said.
-        let uploads = stream::iter(&plan.uploads)
-            .take_while(|_| future::ready(!failed.load(Ordering::Relaxed)))
-            .map(|upload| async move { (self.upload(upload, journal).await, upload.file.size) })
-            .buffer_unordered(CONCURRENCY);
-        let mut uploads = std::pin::pin!(uploads);
-        let mut failures = Vec::new();
-        loop {
-            tokio::select! {
-                next = uploads.next() => match next {
-                    Some((Ok(()), size)) => progress.add(size),
-                    Some((Err(failure), _)) => {
-                        failed.store(true, Ordering::Relaxed);
-                        failures.push(failure);
-                    }
-                    None => break,
-                },
-                () = progress.due() => progress.log(),
+    /// All but that it is not there, which is nothing, and that it may not be read, which is the refusal.
+    pub async fn read(
+        &self,
+        name: &str,
+    ) -> Result<Result<Option<(Vec<u8>, String)>, Refusal>, Failure> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.destination.bucket)
+            .key(self.key(name))
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                return match refusal.status {
+                    404 => Ok(Ok(None)),
+                    403 => Ok(Err(refusal)),
+                    _ => Err(explained(
+                        &refusal,
+                        format!("could not read `{}`", self.shown(name)),
+                        "s3:GetObject",
+                    )),
+                };
             }
-        }
-        let more = failures.len().saturating_sub(1);
-        match failures.into_iter().next() {
-            None => Ok(()),
-            Some(first) if more == 0 => Err(first),
-            Some(first) => Err(first.fact(format!(
-                "{more} more uploads that were under way failed too"
-            ))),
-        }
+        };
+        let etag = answer.e_tag.unwrap_or_default();
+        let bytes = answer.body.collect().await.map_err(|error| {
+            Failure::new(format!(
+                "could not read `{}`: {}",
+                self.shown(name),
+                shared::chain(&error)
+            ))
+        })?;
+        Ok(Ok(Some((bytes.to_vec(), etag))))
     }
 
-    async fn upload(&self, upload: &Upload, journal: &Journal) -> Result<(), Failure> {
-        let file = &upload.file;
-        let (body, digest) = body(file).await?;
-        let headers = &self.config.headers;
-        let request = self
+    /// The manifest of the last deploy.
+    ///
+    /// # Errors
+    /// When there is one that cannot be understood: a run that went on would forget what it holds.
+    pub async fn manifest(&self) -> Result<Found, Failure> {
+        let (bytes, etag) = match self.read(manifest::NAME).await? {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Found::Nothing),
+            Err(refusal) => return Ok(Found::Denied(refusal)),
+        };
+        let manifest = Manifest::read(&bytes).map_err(|why| {
+            Failure::new(format!("could not use the manifest `{}`: {why}", self.shown(manifest::NAME)))
+                .hint("use the newest version of the pipe; if the object is damaged, delete it, and the next run makes a new one")
+        })?;
+        Ok(Found::Manifest(Box::new(manifest), etag))
+    }
+
+    /// Writes an object of the pipe's own folder. With `unless` it is written only if the object is still the one
+    /// with that ETag, or, for an empty one, still absent; nothing is given back when somebody else was faster.
+    ///
+    /// # Errors
+    /// All other refusals.
+    pub async fn write(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        unless: Option<&str>,
+    ) -> Result<Option<String>, Failure> {
+        let (if_match, if_none_match) = match unless {
+            None => (None, None),
+            Some("") => (None, Some("*".to_owned())),
+            Some(etag) => (Some(etag.to_owned()), None),
+        };
+        let answer = self
             .client
             .put_object()
-            .bucket(&self.config.destination.bucket)
-            .key(&file.key)
-            .content_type(content_type::of(&file.key))
-            .content_md5(STANDARD.encode(digest.0))
-            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .body(body);
-        let timeout = TimeoutConfig::builder()
-            .operation_attempt_timeout(
-                ATTEMPT_TIMEOUT + Duration::from_secs(file.size / SLOWEST_UPLOAD),
-            )
-            .build();
-        let pending = journal.begin("upload", &file.key);
-        let answer = request
-            .customize()
-            .config_override(Builder::new().timeout_config(timeout))
+            .bucket(&self.destination.bucket)
+            .key(self.key(name))
+            .content_type("application/json")
+            .set_if_match(if_match)
+            .set_if_none_match(if_none_match)
+            .set_checksum_algorithm(self.checksum())
+            .body(ByteStream::from(bytes))
             .send()
             .await;
         match answer {
-            Ok(_) => {
-                pending.done("uploaded", &file.key);
-                Ok(())
-            }
+            Ok(answer) => Ok(Some(answer.e_tag.unwrap_or_default())),
             Err(error) => {
                 let refusal = Refusal::from(&error);
-                // S3 compared the body with the MD5 of what was read first.
-                if refusal.code == "BadDigest" && files::digest(file).ok() != Some(digest) {
-                    pending.refused();
-                    return Err(files::changed(file));
+                // 412: it is another one now; 409: somebody writes it at this moment; 404: it was deleted.
+                if unless.is_some() && matches!(refusal.status, 404 | 409 | 412) {
+                    return Ok(None);
                 }
-                settle(pending, &refusal);
-                let action = if headers.acl.is_some() {
-                    "s3:PutObject` and `s3:PutObjectAcl"
-                } else {
-                    "s3:PutObject"
-                };
                 Err(explained(
                     &refusal,
-                    format!("could not upload `{}`", file.key),
-                    action,
+                    format!("could not write `{}`", self.shown(name)),
+                    "s3:PutObject",
                 ))
             }
         }
     }
 
-    async fn delete(&self, keys: &[String], journal: &Journal) -> Result<(), Failure> {
+    /// Headers and checksum of an object; nothing if they may not be read.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn head(&self, name: &str) -> Result<Option<Live>, Failure> {
+        let answer = self
+            .client
+            .head_object()
+            .bucket(&self.destination.bucket)
+            .key(self.key(name))
+            .checksum_mode(ChecksumMode::Enabled)
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                if refusal.changed_nothing() {
+                    return Ok(None);
+                }
+                return Err(explained(
+                    &refusal,
+                    format!("could not look at `{}`", self.shown(name)),
+                    "s3:GetObject",
+                ));
+            }
+        };
+        let whole = answer.checksum_type() == Some(&ChecksumType::FullObject);
+        Ok(Some(Live {
+            crc64nvme: answer.checksum_crc64_nvme.filter(|_| whole),
+            metadata: answer.metadata.unwrap_or_default().into_iter().collect(),
+            headers: vec![
+                ("content-type", answer.content_type),
+                ("cache-control", answer.cache_control),
+                // Some stores keep the coding of the request's body in it.
+                (
+                    "content-encoding",
+                    answer
+                        .content_encoding
+                        .map(|coding| coding.replace("aws-chunked,", ""))
+                        .filter(|coding| coding != "aws-chunked"),
+                ),
+                ("content-disposition", answer.content_disposition),
+                ("content-language", answer.content_language),
+                ("expires", answer.expires_string),
+                (
+                    "storage-class",
+                    answer.storage_class.map(|class| class.as_str().to_owned()),
+                ),
+                ("website-redirect", answer.website_redirect_location),
+                (
+                    "encryption",
+                    answer
+                        .server_side_encryption
+                        .map(|kind| kind.as_str().to_owned()),
+                ),
+            ],
+        }))
+    }
+
+    /// Deletes objects by name, in as few requests as possible.
+    ///
+    /// # Errors
+    /// The first refusal, also of a single key in an answer of 200.
+    pub async fn delete(&self, names: &[String], journal: &Journal) -> Result<(), Failure> {
+        for batch in names.chunks(DELETE_BATCH) {
+            self.delete_batch(batch, journal).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_batch(&self, names: &[String], journal: &Journal) -> Result<(), Failure> {
         let doing = |count: usize| {
             format!(
                 "could not delete {count} objects from `{}`",
-                self.config.destination
+                self.destination
             )
         };
+        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
         let identifiers = keys
             .iter()
-            .map(|key| ObjectIdentifier::builder().key(key).build());
-        let identifiers = identifiers.collect::<Result<Vec<_>, _>>();
+            .map(|key| ObjectIdentifier::builder().key(key).build())
+            .collect::<Result<Vec<_>, _>>();
         let delete = identifiers.and_then(|objects| {
             Delete::builder()
                 .set_objects(Some(objects))
@@ -224,14 +393,13 @@ impl<'a> Site<'a> {
         let request = self
             .client
             .delete_objects()
-            .bucket(&self.config.destination.bucket)
+            .bucket(&self.destination.bucket)
             .delete(delete);
         let pending: Vec<_> = keys
             .iter()
             .map(|key| (key, journal.begin("delete", key)))
             .collect();
-        let answer = request.send().await;
-        let answer = match answer {
+        let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => {
                 let refusal = Refusal::from(&error);
@@ -244,7 +412,7 @@ impl<'a> Site<'a> {
         // A 200 answer may hold an error for each key.
         let errors = answer.errors.unwrap_or_default();
         for (key, pending) in pending {
-            if errors.iter().any(|error| error.key.as_deref() == Some(key)) {
+            if errors.iter().any(|error| error.key.as_ref() == Some(key)) {
                 pending.refused();
             } else {
                 pending.done("deleted", key);
@@ -270,37 +438,14 @@ fn settle(pending: Pending<'_>, refusal: &Refusal) {
     }
 }
 
-/// The body and its digest: a small file is read once, a large one once for the digest and once for the body.
-async fn body(file: &LocalFile) -> Result<(ByteStream, Digest), Failure> {
-    if file.size <= READ_WHOLE {
-        let (contents, digest) = files::contents(file)?;
-        return Ok((ByteStream::from(contents), digest));
-    }
-    let owned = file.clone();
-    let digest = tokio::task::spawn_blocking(move || files::digest(&owned));
-    let digest = digest
-        .await
-        .unwrap_or_else(|_| Err(Failure::new("could not read a file: a thread ended early")))?;
-    let body = ByteStream::read_from()
-        .path(&file.path)
-        .length(Length::Exact(file.size))
-        .build()
-        .await;
-    let body = body.map_err(|error| {
-        Failure::new(format!(
-            "could not read `{}`: {}",
-            file.path.display(),
-            shared::chain(&error)
-        ))
-    })?;
-    Ok((body, digest))
-}
-
-fn remote(object: Object) -> Result<RemoteObject, Failure> {
-    let (Some(key), Some(size)) = (
-        object.key,
-        object.size.and_then(|size| u64::try_from(size).ok()),
-    ) else {
+fn remote(object: Object, prefix: &str) -> Result<RemoteObject, Failure> {
+    let size = object.size.and_then(|size| u64::try_from(size).ok());
+    let name = object
+        .key
+        .as_deref()
+        .and_then(|key| key.strip_prefix(prefix))
+        .map(str::to_owned);
+    let (Some(name), Some(size)) = (name, size) else {
         return Err(Failure::new(
             "could not read the listing of the bucket: an object in it has no key or no size",
         ));
@@ -310,52 +455,5 @@ fn remote(object: Object) -> Result<RemoteObject, Failure> {
         .unwrap_or_default()
         .trim_matches('"')
         .to_ascii_lowercase();
-    Ok(RemoteObject { key, size, etag })
-}
-
-/// How far the uploads are, for a line every ten seconds.
-struct Progress {
-    start: Instant,
-    last: Instant,
-    files: (usize, usize),
-    bytes: (u64, u64),
-}
-
-impl Progress {
-    fn new(plan: &Plan) -> Self {
-        let now = Instant::now();
-        Self {
-            start: now,
-            last: now,
-            files: (0, plan.uploads.len()),
-            bytes: (0, plan.bytes()),
-        }
-    }
-
-    fn add(&mut self, size: u64) {
-        self.files.0 += 1;
-        self.bytes.0 += size;
-    }
-
-    async fn due(&self) {
-        tokio::time::sleep(PROGRESS.saturating_sub(self.last.elapsed())).await;
-    }
-
-    fn log(&mut self) {
-        self.last = Instant::now();
-        let spent = self.start.elapsed().as_secs().max(1);
-        let rate = self.bytes.0 / spent;
-        let left = match rate {
-            0 => String::new(),
-            rate => format!(", about {} s left", (self.bytes.1 - self.bytes.0) / rate),
-        };
-        tracing::info!(
-            "uploaded {} of {} files, {} of {} kB, {} kB/s{left}",
-            self.files.0,
-            self.files.1,
-            self.bytes.0 / 1000,
-            self.bytes.1 / 1000,
-            rate / 1000
-        );
-    }
+    Ok(RemoteObject { name, size, etag })
 }

@@ -5,15 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::{Faults, Field, FromText, Settings, Timestamp};
+use shared::{Faults, Field, FromText, List, Settings, Timestamp};
 
+use crate::compress::Encoding;
+use crate::extra_args::{ExtraArgs, Quiet};
+use crate::filters::Filters;
+use crate::guard::DeleteLimit;
 use crate::headers::Headers;
+use crate::plan::Retain;
 
 /// Bitbucket stops a step after two hours unless told otherwise; a site that takes one is stuck.
 const DEFAULT_TIMEOUT: u32 = 3600;
+/// Enough for what S3 takes under one prefix, 3,500 writes a second, at 70 ms each.
+const DEFAULT_CONCURRENCY: u32 = 256;
 
 /// The canned ACLs of S3. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
-const ACLS: &[&str] = &[
+pub(crate) const ACLS: &[&str] = &[
     "private",
     "public-read",
     "public-read-write",
@@ -25,7 +32,7 @@ const ACLS: &[&str] = &[
 ];
 
 /// The storage classes of PutObject. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
-const STORAGE_CLASSES: &[&str] = &[
+pub(crate) const STORAGE_CLASSES: &[&str] = &[
     "STANDARD",
     "REDUCED_REDUNDANCY",
     "STANDARD_IA",
@@ -51,23 +58,62 @@ pub struct Variables {
     expires: Field<Timestamp>,
     storage_class: Field<String>,
     delete_flag: Field<bool>,
+    delete_limit: Field<DeleteLimit>,
+    retain: Field<Retain>,
+    rules_file: Field<String>,
+    netlify_files: Field<bool>,
+    compress: Field<List<Encoding>>,
+    cloudfront_distribution_id: Field<List<String>>,
+    manifest: Field<bool>,
+    force: Field<bool>,
+    concurrency: Field<u32>,
     dry_run: Field<bool>,
     timeout: Field<u32>,
-    extra_args: Field<String>,
+    extra_args: Field<ExtraArgs>,
     pre_execution_script: Field<String>,
 }
 
 /// The settings of one deploy.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the user's, and all combinations are valid"
+)]
 pub struct Config {
     /// Where the site goes.
     pub destination: Destination,
     /// The directory that is the site.
     pub local_path: PathBuf,
-    /// What every uploaded object gets.
+    /// What every uploaded object gets, from the variables and EXTRA_ARGS.
     pub headers: Headers,
+    /// The file with rules for headers and phases.
+    pub rules_file: Option<PathBuf>,
+    /// Whether `_headers` and `_redirects` are followed.
+    pub netlify_files: bool,
+    /// How text is compressed; the first is for the object itself.
+    pub compress: Vec<Encoding>,
+    /// Which names belong to the site.
+    pub filters: Filters,
+    /// Whether links are followed.
+    pub follow_links: bool,
+    /// Whether only sizes are compared.
+    pub size_only: bool,
+    /// Whether the lines of the plan are left out.
+    pub quiet: bool,
     /// Whether objects that no file stands for are deleted.
     pub delete: bool,
+    /// How many at most.
+    pub delete_limit: DeleteLimit,
+    /// How long they stay.
+    pub retain: Option<Retain>,
+    /// Distributions whose caches are told of changes.
+    pub distributions: Vec<String>,
+    /// Whether a manifest is kept in the bucket.
+    pub manifest: bool,
+    /// Whether an older build, or one beside another, may deploy.
+    pub force: bool,
+    /// Requests under way at once, at most.
+    pub concurrency: usize,
     /// Whether to stop after the plan.
     pub dry_run: bool,
     /// How long the run may take.
@@ -139,20 +185,17 @@ impl Settings for Config {
     type Variables = Variables;
 
     fn new(variables: Variables, faults: &mut Faults) -> Option<Self> {
-        if !variables.extra_args.is_absent() {
-            faults.add(
-                "EXTRA_ARGS",
-                "is not supported; DELETE_FLAG stands for --delete, DRY_RUN for --dryrun, and ACL, CACHE_CONTROL, \
-                 CONTENT_ENCODING, EXPIRES and STORAGE_CLASS for the flags of these names",
-            );
-        }
         if !variables.pre_execution_script.is_absent() {
             faults.add(
                 "PRE_EXECUTION_SCRIPT",
                 "is not supported, since the image has no shell; put its commands into the script of the step, before the pipe",
             );
         }
-        let headers = Headers {
+        let extra = faults
+            .optional("EXTRA_ARGS", variables.extra_args)
+            .unwrap_or_default();
+        // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
+        let mut headers = Headers {
             acl: one_of(faults, "ACL", variables.acl, ACLS),
             cache_control: header(faults, "CACHE_CONTROL", variables.cache_control),
             content_encoding: header(faults, "CONTENT_ENCODING", variables.content_encoding),
@@ -165,29 +208,61 @@ impl Settings for Config {
             ),
             ..Headers::default()
         };
-        let delete = faults
-            .optional("DELETE_FLAG", variables.delete_flag)
-            .unwrap_or(false);
-        let dry_run = faults
-            .optional("DRY_RUN", variables.dry_run)
-            .unwrap_or(false);
-        let timeout = faults
-            .optional("TIMEOUT", variables.timeout)
-            .unwrap_or(DEFAULT_TIMEOUT);
-        if timeout == 0 {
-            faults.add(
-                "TIMEOUT",
-                "unallowed value 0 (it is the number of seconds that the run may take)",
-            );
+        headers.overlay(&extra.headers);
+        let mut flag = |name, field| faults.optional(name, field).unwrap_or(false);
+        let delete = flag("DELETE_FLAG", variables.delete_flag);
+        let dry_run = flag("DRY_RUN", variables.dry_run);
+        let force = flag("FORCE", variables.force);
+        let netlify_files = flag("NETLIFY_FILES", variables.netlify_files);
+        let manifest = faults
+            .optional("MANIFEST", variables.manifest)
+            .unwrap_or(true);
+        let retain = faults.optional("RETAIN", variables.retain);
+        if retain.is_some() && !manifest {
+            faults.add("RETAIN", "needs the manifest, which MANIFEST switches off");
         }
+        let timeout = at_least_one(faults, "TIMEOUT", variables.timeout, DEFAULT_TIMEOUT);
+        let concurrency = at_least_one(
+            faults,
+            "CONCURRENCY",
+            variables.concurrency,
+            DEFAULT_CONCURRENCY,
+        );
+        let list = |list: Option<List<String>>| list.map_or_else(Vec::new, |list| list.0);
+        let distributions = list(faults.optional(
+            "CLOUDFRONT_DISTRIBUTION_ID",
+            variables.cloudfront_distribution_id,
+        ));
+        let compress = faults
+            .optional("COMPRESS", variables.compress)
+            .map_or_else(Vec::new, |list| list.0);
+        let delete_limit = faults
+            .optional("DELETE_LIMIT", variables.delete_limit)
+            .unwrap_or_default();
+        let rules_file = faults
+            .optional("RULES_FILE", variables.rules_file)
+            .map(PathBuf::from);
         let destination = faults.required("S3_BUCKET", variables.s3_bucket);
         let local_path = faults.required("LOCAL_PATH", variables.local_path);
         Some(Self {
             destination: destination?,
             local_path: PathBuf::from(local_path?),
             headers,
-            delete,
-            dry_run,
+            rules_file,
+            netlify_files,
+            compress,
+            filters: extra.filters,
+            follow_links: extra.follow_links.unwrap_or(true),
+            size_only: extra.size_only,
+            quiet: extra.quiet != Quiet::No,
+            delete: delete || extra.delete,
+            delete_limit,
+            retain,
+            distributions,
+            manifest,
+            force,
+            concurrency: concurrency as usize,
+            dry_run: dry_run || extra.dry_run,
             timeout: Duration::from_secs(timeout.into()),
         })
     }
@@ -195,6 +270,14 @@ impl Settings for Config {
     fn deadline(&self) -> Duration {
         self.timeout
     }
+}
+
+fn at_least_one(faults: &mut Faults, name: &str, field: Field<u32>, default: u32) -> u32 {
+    let value = faults.optional(name, field).unwrap_or(default);
+    if value == 0 {
+        faults.add(name, "unallowed value 0 (it is at least 1)");
+    }
+    value
 }
 
 fn one_of(

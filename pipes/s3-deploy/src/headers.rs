@@ -2,8 +2,11 @@
 //! A wish that is not given is left to S3, and does not count as a difference.
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use shared::Timestamp;
+
+use crate::digest::{fingerprint, hex};
 
 /// The wished headers of one object, or a layer of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,47 @@ impl Headers {
         self.expires = over.expires.or(self.expires);
         self.metadata.extend(over.metadata.clone());
         self.tags.extend(over.tags.clone());
+    }
+
+    /// What the manifest keeps of the wish, to notice that it changed: 32 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut lines = String::new();
+        let mut add = |name: &str, value: &str| {
+            for part in [name, "\0", value, "\n"] {
+                lines.push_str(part);
+            }
+        };
+        let fields = [
+            ("content-type", &self.content_type),
+            ("cache-control", &self.cache_control),
+            ("content-encoding", &self.content_encoding),
+            ("content-disposition", &self.content_disposition),
+            ("content-language", &self.content_language),
+            ("acl", &self.acl),
+            ("storage-class", &self.storage_class),
+            ("website-redirect", &self.website_redirect),
+            ("encryption", &self.encryption),
+            ("kms-key-id", &self.kms_key_id),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                add(name, value);
+            }
+        }
+        if let Some(Timestamp(time)) = self.expires {
+            let seconds = time
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
+            add("expires", &seconds.to_string());
+        }
+        self.metadata
+            .iter()
+            .for_each(|(name, value)| add(&format!("metadata {name}"), value));
+        self.tags
+            .iter()
+            .for_each(|(name, value)| add(&format!("tag {name}"), value));
+        hex(fingerprint(lines.as_bytes()))
     }
 }
 

@@ -1,299 +1,288 @@
-//! The decision: files and objects in, a list of actions with a reason each out. Pure.
-//! Times play no part, since a fresh checkout has new ones; content is compared by the ETag from LIST.
+//! The decision: verdicts and what the bucket holds besides in, actions with a reason each out, in the order in which
+//! they will be done. Pure.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
+use shared::FromText;
 
-use crate::files::{Digest, LocalFile};
+use crate::compare::{RemoteObject, Verdict};
+use crate::manifest::{Entry, Manifest, Retired};
+use crate::objects::{Object, Site};
+use crate::phase::Phase;
 
-/// An object as LIST shows it.
+/// Why something is done to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteObject {
-    /// Its key, prefix included.
-    pub key: String,
-    /// In bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: String,
-}
-
-/// Why a file is uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// There is no such object.
     New,
     /// The object has another length.
     SizeDiffers,
-    /// The object has the same length and another digest.
+    /// The object has the same length and another content.
     ContentDiffers,
-    /// The object was uploaded in parts, so its ETag is not the digest of its content.
+    /// Nothing that can be asked for proves what the object's content is.
     CannotCompare,
+    /// Only the headers are other ones: the object is copied onto itself.
+    HeadersDiffer(Box<Entry>),
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
+impl Reason {
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::HeadersDiffer(_) => "headers",
+            _ => "upload",
+        }
+    }
+
+    const fn text(&self) -> &'static str {
+        match self {
             Self::New => "new",
             Self::SizeDiffers => "size differs",
             Self::ContentDiffers => "content differs",
-            Self::CannotCompare => "cannot compare: was uploaded in parts",
-        })
+            Self::CannotCompare => "cannot compare",
+            Self::HeadersDiffer(_) => "headers differ",
+        }
     }
 }
 
-/// One file to upload.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Upload {
-    /// The file.
-    pub file: LocalFile,
+/// One object to write.
+#[derive(Debug)]
+pub struct Action {
+    /// The object.
+    pub object: Object,
+    /// When: phases are done one after another.
+    pub phase: Phase,
     /// Why.
     pub reason: Reason,
 }
 
-/// What a run will do, in this order: all uploads, then all deletes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// Files to upload, by key.
-    pub uploads: Vec<Upload>,
-    /// Keys to delete.
-    pub deletes: Vec<String>,
-    /// Files whose object has the same content already.
-    pub unchanged: usize,
-    /// Objects that no file stands for and that stay, since deleting was not asked for.
-    pub left: usize,
+/// How long objects that are no longer part of the site stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retain {
+    /// Until so many later releases have been deployed.
+    Releases(u32),
+    /// So long.
+    Age(Duration),
 }
 
-/// The files that only their content can tell from their objects: same key, same size, an ETag of one part.
-pub fn undecided(local: &[LocalFile], remote: &[RemoteObject]) -> Vec<LocalFile> {
-    let is_undecided = |pair: &Pair<'_>| match pair {
-        Pair::Both(file, object) => file.size == object.size && is_single_part(&object.etag),
-        _ => false,
-    };
-    pairs(local, remote)
-        .filter(is_undecided)
-        .filter_map(|pair| pair.file().cloned())
-        .collect()
+impl FromText for Retain {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (number, unit) = text.split_at(
+            text.find(|each: char| !each.is_ascii_digit())
+                .unwrap_or(text.len()),
+        );
+        let retain = number
+            .parse::<u32>()
+            .ok()
+            .filter(|number| *number > 0)
+            .and_then(|number| match unit.trim() {
+                "" | "releases" => Some(Self::Releases(number)),
+                "h" | "hours" => Some(Self::Age(Duration::from_hours(number.into()))),
+                "d" | "days" => Some(Self::Age(Duration::from_hours(u64::from(number) * 24))),
+                _ => None,
+            });
+        retain.ok_or_else(|| format!("unallowed value {text} (it is a number of releases such as `5`, or an age such as `12h` or `7d`)"))
+    }
+}
+
+/// What a run will do: all actions in the order of their phases, then all deletes.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Objects to write.
+    pub actions: Vec<Action>,
+    /// Names of objects to delete.
+    pub deletes: Vec<String>,
+    /// Objects that are as wished already.
+    pub unchanged: usize,
+    /// Objects of nobody that stay, since deleting was not asked for.
+    pub left: usize,
+    /// Objects of earlier releases that stay for a while.
+    pub retained: BTreeMap<String, Retired>,
+    /// What is known of the unchanged objects, for the manifest.
+    pub known: Vec<(String, Entry)>,
+    /// Objects that the listing showed, the pipe's own not counted.
+    pub listed: usize,
+}
+
+/// What the plan makes of objects that no file stands for.
+#[derive(Clone, Copy)]
+pub struct Leftovers<'a> {
+    /// Whether they are deleted at all.
+    pub delete: bool,
+    /// How long they stay.
+    pub retain: Option<Retain>,
+    /// What earlier runs knew of them.
+    pub manifest: &'a Manifest,
+    /// Seconds since 1970.
+    pub now: u64,
 }
 
 impl Plan {
-    /// Decides from the files and objects, both sorted by key, and the digests of the undecided files.
-    pub fn new(
-        local: &[LocalFile],
-        remote: &[RemoteObject],
-        digests: &BTreeMap<String, Digest>,
-        delete: bool,
-    ) -> Self {
-        let mut plan = Self::default();
-        for pair in pairs(local, remote) {
-            match pair {
-                Pair::File(file) => plan.upload(file, Reason::New),
-                Pair::Both(file, object) => {
-                    match difference(file, object, digests.get(&file.key)) {
-                        Some(reason) => plan.upload(file, reason),
-                        None => plan.unchanged += 1,
-                    }
-                }
-                // The console makes an empty object `folder/` for each folder; nobody's file stands for it.
-                Pair::Object(object) if object.size == 0 && object.key.ends_with('/') => {}
-                Pair::Object(object) if delete => plan.deletes.push(object.key.clone()),
-                Pair::Object(_) => plan.left += 1,
-            }
-        }
-        plan
+    /// Adds a wished object that the listing does not show.
+    pub fn add_new(&mut self, site: &Site, object: Object) {
+        self.act(site, object, Reason::New);
     }
 
-    fn upload(&mut self, file: &LocalFile, reason: Reason) {
-        self.uploads.push(Upload {
-            file: file.clone(),
+    /// Adds a wished object that was compared. Without proof it is uploaded: never a stale object.
+    pub fn add(&mut self, site: &Site, object: Object, verdict: Verdict) {
+        match verdict {
+            Verdict::Same(entry) | Verdict::HeadersUnknown(entry) => {
+                self.unchanged += 1;
+                // What was compared by size only proves nothing to a later run.
+                if !entry.content.is_empty() {
+                    self.known.push((site.name(object), entry));
+                }
+            }
+            Verdict::HeadersDiffer(entry) => {
+                self.act(site, object, Reason::HeadersDiffer(Box::new(entry)))
+            }
+            Verdict::SizeDiffers => self.act(site, object, Reason::SizeDiffers),
+            Verdict::ContentDiffers => self.act(site, object, Reason::ContentDiffers),
+            Verdict::Unknown => self.act(site, object, Reason::CannotCompare),
+        }
+    }
+
+    fn act(&mut self, site: &Site, object: Object, reason: Reason) {
+        let (_, phase, _) = site.wish(object);
+        self.actions.push(Action {
+            object,
+            phase,
             reason,
         });
     }
 
-    /// Bytes to upload.
-    pub fn bytes(&self) -> u64 {
-        self.uploads.iter().map(|upload| upload.file.size).sum()
+    /// Adds an object that no file stands for.
+    pub fn add_leftover(&mut self, object: RemoteObject, leftovers: Leftovers<'_>) {
+        let Leftovers {
+            delete,
+            retain,
+            manifest,
+            now,
+        } = leftovers;
+        if !delete {
+            self.left += 1;
+            return;
+        }
+        let known = manifest.retired.get(&object.name);
+        let retired = known.map_or(
+            Retired {
+                since: now,
+                releases: 0,
+            },
+            |known| Retired {
+                since: known.since,
+                releases: known.releases + 1,
+            },
+        );
+        // A page that was taken out has to go; it is what pages load that open tabs still need.
+        let phase = manifest
+            .objects
+            .get(&object.name)
+            .map_or_else(|| Phase::of(&object.name), |entry| entry.phase);
+        let stays = phase != Phase::EntryPoint
+            && match retain {
+                None => false,
+                Some(Retain::Releases(releases)) => retired.releases < releases,
+                Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
+            };
+        if stays {
+            self.retained.insert(object.name, retired);
+        } else {
+            self.deletes.push(object.name);
+        }
+    }
+
+    /// Brings the actions into their order.
+    pub fn finish(&mut self, site: &Site) {
+        self.actions
+            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
+        self.deletes.sort_unstable();
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty() && self.deletes.is_empty()
+    }
+
+    /// The number of objects to upload, and of those that only get other headers.
+    pub fn counts(&self) -> (usize, usize) {
+        let headers = self
+            .actions
+            .iter()
+            .filter(|action| matches!(action.reason, Reason::HeadersDiffer(_)))
+            .count();
+        (self.actions.len() - headers, headers)
+    }
+
+    /// One line for each action, with `explain` also one for each header and the layer that gave it, and a last one
+    /// with the numbers.
+    pub fn lines(&self, site: &Site, explain: bool) -> String {
+        let mut out = String::new();
+        for action in &self.actions {
+            let (verb, reason) = (action.reason.verb(), action.reason.text());
+            let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
+            if explain {
+                let (_, phase, because) = site.wish(action.object);
+                let _ = writeln!(out, "          phase: {}", phase.text());
+                for reason in because {
+                    let _ = writeln!(
+                        out,
+                        "          {}: {}  ({})",
+                        reason.header, reason.value, reason.rule
+                    );
+                }
+            }
+        }
+        for name in &self.deletes {
+            let _ = writeln!(out, "delete  {}{name}", site.prefix);
+        }
+        let (uploads, headers) = self.counts();
+        let _ = write!(
+            out,
+            "plan: upload {uploads}, delete {}, unchanged {}",
+            self.deletes.len(),
+            self.unchanged
+        );
+        if headers > 0 {
+            let _ = write!(out, ", headers {headers}");
+        }
+        if !self.retained.is_empty() {
+            let _ = write!(out, ", retained {}", self.retained.len());
+        }
+        if self.left > 0 {
+            let _ = write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left);
+        }
+        out
     }
 
     /// For `report.json`.
-    pub fn to_json(&self) -> serde_json::Value {
-        let uploads: Vec<_> = self
-            .uploads
+    pub fn to_json(&self, site: &Site) -> serde_json::Value {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            action: &'a str,
+            key: String,
+            reason: &'a str,
+            phase: Phase,
+        }
+        let actions: Vec<_> = self
+            .actions
             .iter()
-            .map(|upload| {
-                serde_json::json!({ "key": upload.file.key, "size": upload.file.size, "reason": upload.reason })
+            .map(|action| Line {
+                action: action.reason.verb(),
+                key: site.key(action.object),
+                reason: action.reason.text(),
+                phase: action.phase,
             })
             .collect();
-        serde_json::json!({ "upload": uploads, "delete": self.deletes, "unchanged": self.unchanged, "left": self.left })
-    }
-}
-
-impl fmt::Display for Plan {
-    /// One line for each action, and a last one with the numbers.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for upload in &self.uploads {
-            writeln!(out, "upload  {}  ({})", upload.file.key, upload.reason)?;
-        }
-        for key in &self.deletes {
-            writeln!(out, "delete  {key}")?;
-        }
-        let (uploads, deletes) = (self.uploads.len(), self.deletes.len());
-        write!(
-            out,
-            "plan: upload {uploads}, delete {deletes}, unchanged {}",
-            self.unchanged
-        )?;
-        if self.left > 0 {
-            write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left)?;
-        }
-        Ok(())
-    }
-}
-
-enum Pair<'a> {
-    File(&'a LocalFile),
-    Object(&'a RemoteObject),
-    Both(&'a LocalFile, &'a RemoteObject),
-}
-
-impl<'a> Pair<'a> {
-    fn file(&self) -> Option<&'a LocalFile> {
-        match self {
-            Self::File(file) | Self::Both(file, _) => Some(file),
-            Self::Object(_) => None,
-        }
-    }
-}
-
-/// A merge join of two lists that are sorted by the bytes of their keys.
-fn pairs<'a>(
-    mut local: &'a [LocalFile],
-    mut remote: &'a [RemoteObject],
-) -> impl Iterator<Item = Pair<'a>> {
-    std::iter::from_fn(move || {
-        let order = match (local.first(), remote.first()) {
-            (Some(file), Some(object)) => file.key.cmp(&object.key),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return None,
-        };
-        let file = if order.is_le() {
-            local.split_off_first()
-        } else {
-            None
-        };
-        let object = if order.is_ge() {
-            remote.split_off_first()
-        } else {
-            None
-        };
-        match (file, object) {
-            (Some(file), Some(object)) => Some(Pair::Both(file, object)),
-            (Some(file), None) => Some(Pair::File(file)),
-            (None, object) => object.map(Pair::Object),
-        }
-    })
-}
-
-fn difference(file: &LocalFile, object: &RemoteObject, digest: Option<&Digest>) -> Option<Reason> {
-    if file.size != object.size {
-        return Some(Reason::SizeDiffers);
-    }
-    match digest {
-        _ if !is_single_part(&object.etag) => Some(Reason::CannotCompare),
-        Some(digest) if digest.hex() == object.etag => None,
-        // Under SSE-KMS the ETag is random, so this errs towards an upload, never towards a stale object.
-        _ => Some(Reason::ContentDiffers),
-    }
-}
-
-fn is_single_part(etag: &str) -> bool {
-    etag.len() == 32 && etag.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-
-    fn file(key: &str, size: u64) -> LocalFile {
-        LocalFile {
-            key: key.to_owned(),
-            path: PathBuf::from(key),
-            size,
-            modified: None,
-        }
-    }
-
-    fn object(key: &str, size: u64, etag: &str) -> RemoteObject {
-        RemoteObject {
-            key: key.to_owned(),
-            size,
-            etag: etag.to_owned(),
-        }
-    }
-
-    fn sample(delete: bool) -> Plan {
-        let local = [
-            file("a.js", 1),
-            file("b.js", 1),
-            file("c.js", 1),
-            file("d.js", 1),
-            file("new.js", 1),
-        ];
-        let remote = [
-            object("a.js", 1, &Digest([1; 16]).hex()),
-            object("b.js", 1, &Digest([2; 16]).hex()),
-            object("c.js", 2, &Digest([3; 16]).hex()),
-            object("d.js", 1, "0123456789abcdef0123456789abcdef-2"),
-            object("folder/", 0, "d41d8cd98f00b204e9800998ecf8427e"),
-            object("old.js", 1, &Digest([4; 16]).hex()),
-        ];
-        let asked: Vec<_> = undecided(&local, &remote)
-            .into_iter()
-            .map(|file| file.key)
-            .collect();
-        assert_eq!(asked, ["a.js", "b.js"], "only these have to be hashed");
-        let digests = asked
-            .into_iter()
-            .map(|key| (key, Digest([1; 16])))
-            .collect();
-        Plan::new(&local, &remote, &digests, delete)
-    }
-
-    #[test]
-    fn each_action_has_its_reason() {
-        insta::assert_snapshot!(sample(true), @r"
-        upload  b.js  (content differs)
-        upload  c.js  (size differs)
-        upload  d.js  (cannot compare: was uploaded in parts)
-        upload  new.js  (new)
-        delete  old.js
-        plan: upload 4, delete 1, unchanged 1
-        ");
-    }
-
-    #[test]
-    fn nothing_is_deleted_unless_asked_for() {
-        let plan = sample(false);
-        assert_eq!(plan.deletes, Vec::<String>::new());
-        assert!(
-            plan.to_string()
-                .ends_with("left alone 1 (DELETE_FLAG is not true)"),
-            "{plan}"
-        );
-    }
-
-    #[test]
-    fn an_empty_bucket_gets_all() {
-        let plan = Plan::new(&[file("a", 1), file("b", 0)], &[], &BTreeMap::new(), true);
-        assert_eq!(
-            (plan.uploads.len(), plan.deletes.len(), plan.unchanged),
-            (2, 0, 0)
-        );
+        serde_json::json!({
+            "actions": actions,
+            "delete": self.deletes,
+            "unchanged": self.unchanged,
+            "retained": self.retained.len(),
+            "left": self.left,
+        })
     }
 }

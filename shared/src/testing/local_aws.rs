@@ -213,7 +213,7 @@ impl LocalAws {
             role_name,
             &json!({"Version": "2012-10-17", "Statement": [
                 {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": format!("arn:aws:s3:::{bucket}")},
-                {"Effect": "Allow", "Action": ["s3:PutObject", "s3:PutObjectAcl", "s3:DeleteObject"],
+                {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                  "Resource": format!("arn:aws:s3:::{bucket}/*")},
             ]}),
         );

@@ -90,6 +90,7 @@ fn a_certificate_authority_of_ones_own_is_trusted_when_named() {
     let pipe = step
         .pipe()
         .env("AWS_ENDPOINT_URL_S3", url)
+        .env("MANIFEST", "false")
         .env("AWS_CA_BUNDLE", text(bundle.path()));
     let output = pipe.run();
     assert!(
@@ -119,6 +120,7 @@ fn a_certificate_that_nobody_knows_is_refused() {
     let output = step
         .pipe()
         .env("AWS_ENDPOINT_URL_S3", url)
+        .env("MANIFEST", "false")
         .env("AWS_MAX_ATTEMPTS", "1")
         .run();
     assert!(

@@ -112,8 +112,16 @@ impl Step {
             .env("BITBUCKET_STEP_OIDC_TOKEN", self.token())
     }
 
-    /// The requests to S3, such as `PUT /index.html`, in their order; keys without the bucket.
+    /// The requests to S3 for the site, such as `PUT /index.html`, in their order; keys without the bucket. Those for
+    /// the pipe's own folder are left out.
     pub fn s3_requests(&self) -> Vec<String> {
+        let mut requests = self.all_s3_requests();
+        requests.retain(|request| !request.contains(".s3-deploy/"));
+        requests
+    }
+
+    /// All requests to S3.
+    pub fn all_s3_requests(&self) -> Vec<String> {
         let to_s3 = |request: &Recorded| request.action.is_empty();
         let bucket = format!("/{}", self.bucket);
         let requests = self.proxy.requests();
@@ -145,9 +153,20 @@ impl Step {
             .count()
     }
 
-    /// The keys in the bucket.
+    /// The keys in the bucket, but for the pipe's own folder.
     pub fn keys(&self) -> Vec<String> {
-        self.aws.keys(&self.bucket)
+        let mut keys = self.aws.keys(&self.bucket);
+        keys.retain(|key| !key.contains(".s3-deploy/"));
+        keys
+    }
+
+    /// How many uploads in parts the bucket holds that were neither completed nor aborted.
+    pub fn unfinished_uploads(&self) -> usize {
+        let answer = self
+            .aws
+            .call("s3", "GET", &format!("/{}?uploads=", self.bucket), &[], b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().matches("<Upload>").count()
     }
 
     /// A header of an object.
@@ -164,4 +183,9 @@ pub fn text(path: &Path) -> &str {
 /// The last line of a run's output.
 pub fn last_line(output: &str) -> &str {
     output.trim_end().lines().last().unwrap_or_default()
+}
+
+/// Whether a request is for the pipe's own folder.
+pub fn is_own(request: &Recorded) -> bool {
+    request.path.contains("/.s3-deploy/")
 }

@@ -1,0 +1,101 @@
+//! How many requests are under way: it grows while S3 keeps up and halves when S3 asks to slow down, as it does above
+//! 3,500 writes a second under one prefix. 64 are too few at 20 ms a request, and thousands are too many for a new bucket.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+const FIRST: usize = 64;
+const LEAST: usize = 4;
+
+/// The number of requests that may be under way.
+#[derive(Debug)]
+pub struct Pace {
+    limit: usize,
+    most: usize,
+    /// Answers since the limit was last halved: one burst of 503s halves it once.
+    since: usize,
+    slow_downs: u32,
+}
+
+impl Pace {
+    /// Begins at 64, and never goes above `most`.
+    pub fn new(most: usize, slow_downs: u32) -> Self {
+        Self {
+            limit: FIRST.min(most),
+            most,
+            since: 0,
+            slow_downs,
+        }
+    }
+
+    /// How many may be under way now.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes note of an answer, and of how often S3 has asked to slow down so far.
+    pub fn answered(&mut self, slow_downs: u32) {
+        self.since += 1;
+        if slow_downs == self.slow_downs {
+            // One more for each answer doubles it in a round trip.
+            self.limit = self.most.min(self.limit + 1);
+        } else if self.since >= self.limit {
+            self.slow_downs = slow_downs;
+            self.since = 0;
+            self.limit = (self.limit / 2).max(LEAST).min(self.most);
+        }
+    }
+}
+
+/// Counts the attempts that S3 answered with 503 or 429; the SDK tries them again by itself and tells nobody.
+#[derive(Debug)]
+pub struct SlowDowns(pub Arc<AtomicU32>);
+
+impl Intercept for SlowDowns {
+    fn name(&self) -> &'static str {
+        "SlowDowns"
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context
+            .response()
+            .is_some_and(|response| matches!(response.status().as_u16(), 429 | 503))
+        {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_doubles_in_a_round_trip_and_halves_once_for_a_burst() {
+        let mut pace = Pace::new(256, 0);
+        assert_eq!(pace.limit(), 64);
+        (0..64).for_each(|_| pace.answered(0));
+        assert_eq!(pace.limit(), 128);
+        (0..1000).for_each(|_| pace.answered(0));
+        assert_eq!(pace.limit(), 256);
+        (0..40).for_each(|count| pace.answered(1 + count));
+        assert_eq!(pace.limit(), 128);
+        // Still slow after a whole round: again.
+        (0..128).for_each(|_| pace.answered(60));
+        assert_eq!(pace.limit(), 64);
+        assert_eq!(Pace::new(2, 0).limit(), 2);
+    }
+}

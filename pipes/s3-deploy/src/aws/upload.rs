@@ -1,0 +1,483 @@
+//! Writing one object: a single request while its ETag can stay the MD5 of its content, parts above, and a copy onto
+//! itself where only the headers are new. Every body carries a CRC64NVME that S3 checks before it keeps anything.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, MetadataDirective,
+    ObjectCannedAcl, ServerSideEncryption, StorageClass, TaggingDirective,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use shared::{ATTEMPT_TIMEOUT, Failure, Journal, Refusal, explained};
+
+use super::{BODIES, Bucket, settle};
+use crate::compare::{body, content_of};
+use crate::digest;
+use crate::headers::Headers;
+use crate::manifest::Entry;
+use crate::objects::{Object, Shape, Site, content_id};
+use crate::phase::Phase;
+
+/// Files up to here go in one request: then the ETag is an MD5 that any later run can compare.
+const SINGLE: u64 = 16 << 20;
+/// Files up to here are read on the spot; a thread would cost more than it saves.
+const READ_ON_THE_SPOT: u64 = 256 << 10;
+/// The size of a part; more only where 10,000 of them are not enough.
+const PART: u64 = 8 << 20;
+/// The most parts of an upload.
+const PARTS: u64 = 10_000;
+/// Parts of one file under way at once.
+const PARTS_AT_ONCE: usize = 6;
+/// S3 copies no more than this in one request: 5 GiB.
+const LARGEST_COPY: u64 = 5 << 30;
+/// Below this rate, in bytes a second, an upload counts as stuck.
+const SLOWEST: u64 = 1 << 18;
+
+/// What is written for an object: its headers and where it belongs.
+struct Wish {
+    key: String,
+    headers: Headers,
+    phase: Phase,
+}
+
+impl Bucket {
+    pub(super) fn checksum(&self) -> Option<ChecksumAlgorithm> {
+        self.checksums.then_some(ChecksumAlgorithm::Crc64Nvme)
+    }
+
+    /// Uploads an object, and gives what the manifest will keep of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or changes meanwhile, or S3 refuses it; then nothing was kept.
+    pub async fn upload(
+        &self,
+        site: &Arc<Site>,
+        object: Object,
+        journal: &Journal,
+    ) -> Result<Entry, Failure> {
+        let (headers, phase, _) = site.wish(object);
+        let wish = Wish {
+            key: site.key(object),
+            headers,
+            phase,
+        };
+        let size = site.file(object).map_or(0, |file| file.size);
+        let compressed = matches!(
+            object.shape,
+            Shape::Compressed(_) | Shape::CompressedBeside(_)
+        );
+        if size > SINGLE && !compressed {
+            return self.upload_parts(site, object, wish, journal).await;
+        }
+        let room = u32::try_from((size >> 10) + 1)
+            .unwrap_or(u32::MAX)
+            .min(BODIES as u32);
+        let _room = self.bodies.acquire_many(room).await;
+        let (bytes, content) = if size <= READ_ON_THE_SPOT && !compressed {
+            read(site, object)?
+        } else {
+            let site = Arc::clone(site);
+            let reading = tokio::task::spawn_blocking(move || read(&site, object));
+            reading.await.unwrap_or_else(|_| {
+                Err(Failure::new("could not read a file: a thread ended early"))
+            })?
+        };
+        let stored = bytes.len() as u64;
+        // A store that takes no CRC64NVME still checks an MD5.
+        let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&bytes)));
+        let Headers { metadata, tags, .. } = wish.headers.clone();
+        let headers = &wish.headers;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.destination.bucket)
+            .key(&wish.key)
+            .set_content_md5(md5)
+            .set_checksum_algorithm(self.checksum())
+            .set_content_type(headers.content_type.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
+            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
+            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
+            .set_website_redirect_location(headers.website_redirect.clone())
+            .set_server_side_encryption(
+                headers
+                    .encryption
+                    .as_deref()
+                    .map(ServerSideEncryption::from),
+            )
+            .set_ssekms_key_id(headers.kms_key_id.clone())
+            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)))
+            .body(ByteStream::from(bytes));
+        let pending = journal.begin("upload", &wish.key);
+        // The CRC64NVME holds the body; hashing it a second time for the signature buys nothing over TLS.
+        let request = request
+            .customize()
+            .disable_payload_signing()
+            .config_override(timeouts(stored));
+        match request.send().await {
+            Ok(answer) => {
+                pending.done("uploaded", &wish.key);
+                Ok(entry(&wish, stored, answer.e_tag, content))
+            }
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                settle(pending, &refusal);
+                Err(upload_failed(&refusal, &wish))
+            }
+        }
+    }
+
+    async fn upload_parts(
+        &self,
+        site: &Arc<Site>,
+        object: Object,
+        wish: Wish,
+        journal: &Journal,
+    ) -> Result<Entry, Failure> {
+        let Headers { metadata, tags, .. } = wish.headers.clone();
+        let headers = &wish.headers;
+        let request = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.destination.bucket)
+            .key(&wish.key)
+            .set_checksum_algorithm(self.checksum())
+            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
+            .set_content_type(headers.content_type.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
+            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
+            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
+            .set_website_redirect_location(headers.website_redirect.clone())
+            .set_server_side_encryption(
+                headers
+                    .encryption
+                    .as_deref()
+                    .map(ServerSideEncryption::from),
+            )
+            .set_ssekms_key_id(headers.kms_key_id.clone())
+            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)));
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| upload_failed(&Refusal::from(&error), &wish))?;
+        let Some(id) = answer.upload_id else {
+            return Err(Failure::new(format!(
+                "could not upload `{}`: S3 named no upload",
+                wish.key
+            )));
+        };
+        // However this ends early, by an error, a signal or the deadline: parts that nobody names cost money for ever.
+        let (client, bucket, key) = (
+            self.client.clone(),
+            self.destination.bucket.clone(),
+            wish.key.clone(),
+        );
+        let abort = client
+            .abort_multipart_upload()
+            .bucket(bucket)
+            .key(key)
+            .upload_id(&id);
+        let cleanup = journal.clean_up_unless_settled(async move {
+            if let Err(error) = abort.send().await {
+                tracing::warn!(
+                    "could not abort an unfinished upload: {}",
+                    Refusal::from(&error)
+                );
+            }
+        });
+        let entry = self.send_parts(site, object, &wish, &id, journal).await?;
+        journal.settle(cleanup);
+        Ok(entry)
+    }
+
+    /// Reads the file once, in order, and sends several parts at the same time.
+    async fn send_parts(
+        &self,
+        site: &Arc<Site>,
+        object: Object,
+        wish: &Wish,
+        id: &str,
+        journal: &Journal,
+    ) -> Result<Entry, Failure> {
+        let Some(file) = site.file(object) else {
+            return Err(Failure::new(format!(
+                "could not upload `{}`: it has no file",
+                wish.key
+            )));
+        };
+        let path = file.path();
+        let mut open =
+            std::fs::File::open(&path).map_err(|error| digest::unreadable(&path, &error))?;
+        let part_size = PART.max(file.size.div_ceil(PARTS).next_multiple_of(1 << 20));
+        let mut fingerprint = blake3::Hasher::new();
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut sending = FuturesUnordered::new();
+        let mut done = Vec::new();
+        let mut read = 0;
+        let mut number = 0;
+        while read < file.size {
+            if sending.len() == PARTS_AT_ONCE
+                && let Some(part) = sending.next().await
+            {
+                done.push(part?);
+            }
+            let length = part_size.min(file.size - read);
+            let room = self
+                .bodies
+                .clone()
+                .acquire_many_owned(((length >> 10) as u32).min(BODIES as u32))
+                .await;
+            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+            open.read_exact(&mut bytes)
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::UnexpectedEof => changed(&path),
+                    _ => digest::unreadable(&path, &error),
+                })?;
+            fingerprint.update(&bytes);
+            crc.update(&bytes);
+            read += length;
+            number += 1;
+            sending.push(async move {
+                let part = self.send_part(wish, id, number, bytes).await;
+                drop(room);
+                part
+            });
+        }
+        while let Some(part) = sending.next().await {
+            done.push(part?);
+        }
+        digest::check_unchanged(file, &open, read)?;
+        done.sort_by_key(|part| part.part_number);
+        let pending = journal.begin("upload", &wish.key);
+        let whole = STANDARD.encode(crc.finalize().to_be_bytes());
+        let answer = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.destination.bucket)
+            .key(&wish.key)
+            .upload_id(id)
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(done))
+                    .build(),
+            )
+            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
+            .set_checksum_crc64_nvme(self.checksums.then_some(whole))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                pending.done("uploaded", &wish.key);
+                let content = content_id(digest::short(&fingerprint.finalize()), object.shape);
+                Ok(entry(wish, file.size, answer.e_tag, content))
+            }
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                settle(pending, &refusal);
+                Err(upload_failed(&refusal, wish))
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        wish: &Wish,
+        id: &str,
+        number: i32,
+        bytes: Vec<u8>,
+    ) -> Result<CompletedPart, Failure> {
+        let timeouts = timeouts(bytes.len() as u64);
+        let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&bytes)));
+        let answer = self
+            .client
+            .upload_part()
+            .bucket(&self.destination.bucket)
+            .key(&wish.key)
+            .upload_id(id)
+            .part_number(number)
+            .set_content_md5(md5)
+            .set_checksum_algorithm(self.checksum())
+            .body(ByteStream::from(bytes))
+            .customize()
+            .disable_payload_signing()
+            .config_override(timeouts)
+            .send()
+            .await
+            .map_err(|error| upload_failed(&Refusal::from(&error), wish))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
+            .build())
+    }
+
+    /// Gives an object its wished headers by copying it onto itself, if it is still the one that was listed. Where
+    /// that is not possible (too large, no right to read it, a store without it) it is uploaded.
+    ///
+    /// # Errors
+    /// As for an upload.
+    pub async fn reheader(
+        &self,
+        site: &Arc<Site>,
+        object: Object,
+        known: &Entry,
+        journal: &Journal,
+    ) -> Result<Entry, Failure> {
+        if known.size > LARGEST_COPY {
+            return self.upload(site, object, journal).await;
+        }
+        let (headers, phase, _) = site.wish(object);
+        let wish = Wish {
+            key: site.key(object),
+            headers,
+            phase,
+        };
+        let Headers { metadata, tags, .. } = wish.headers.clone();
+        let headers = &wish.headers;
+        let source = format!("{}/{}", self.destination.bucket, encoded(&wish.key));
+        let etag = format!("\"{}\"", known.etag);
+        let pending = journal.begin("copy", &wish.key);
+        let answer = self
+            .client
+            .copy_object()
+            .bucket(&self.destination.bucket)
+            .key(&wish.key)
+            .copy_source(source)
+            .copy_source_if_match(&etag)
+            .set_if_match(self.is_aws.then_some(etag.clone()))
+            .metadata_directive(MetadataDirective::Replace)
+            .set_tagging_directive((!tags.is_empty()).then_some(TaggingDirective::Replace))
+            .set_content_type(headers.content_type.clone())
+            .set_cache_control(headers.cache_control.clone())
+            .set_content_encoding(headers.content_encoding.clone())
+            .set_content_disposition(headers.content_disposition.clone())
+            .set_content_language(headers.content_language.clone())
+            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
+            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
+            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
+            .set_website_redirect_location(headers.website_redirect.clone())
+            .set_server_side_encryption(
+                headers
+                    .encryption
+                    .as_deref()
+                    .map(ServerSideEncryption::from),
+            )
+            .set_ssekms_key_id(headers.kms_key_id.clone())
+            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                pending.done("copied", &wish.key);
+                let etag = answer.copy_object_result.and_then(|result| result.e_tag);
+                Ok(entry(&wish, known.size, etag, content_of(site, object)?))
+            }
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                settle(pending, &refusal);
+                if refusal.changed_nothing() {
+                    tracing::debug!(
+                        "could not copy `{}` onto itself ({refusal}), so it is uploaded",
+                        wish.key
+                    );
+                    return self.upload(site, object, journal).await;
+                }
+                Err(explained(
+                    &refusal,
+                    format!("could not give `{}` its headers", wish.key),
+                    "s3:GetObject` and `s3:PutObject",
+                ))
+            }
+        }
+    }
+}
+
+fn read(site: &Site, object: Object) -> Result<(Vec<u8>, String), Failure> {
+    let bytes = body(site, object)?;
+    let content = match object.shape {
+        // The name of a compressed content is made of the file, so that the next run need not compress it.
+        Shape::Compressed(_) | Shape::CompressedBeside(_) => content_of(site, object)?,
+        _ => content_id(digest::fingerprint(&bytes), object.shape),
+    };
+    Ok((bytes, content))
+}
+
+fn entry(wish: &Wish, size: u64, etag: Option<String>, content: String) -> Entry {
+    let etag = etag
+        .unwrap_or_default()
+        .trim_matches('"')
+        .to_ascii_lowercase();
+    Entry {
+        size,
+        etag,
+        content,
+        headers: wish.headers.digest(),
+        phase: wish.phase,
+    }
+}
+
+fn upload_failed(refusal: &Refusal, wish: &Wish) -> Failure {
+    let action = match (&wish.headers.acl, wish.headers.tags.is_empty()) {
+        (None, true) => "s3:PutObject",
+        (Some(_), true) => "s3:PutObject` and `s3:PutObjectAcl",
+        (None, false) => "s3:PutObject` and `s3:PutObjectTagging",
+        (Some(_), false) => "s3:PutObject`, `s3:PutObjectAcl` and `s3:PutObjectTagging",
+    };
+    explained(refusal, format!("could not upload `{}`", wish.key), action)
+}
+
+fn changed(path: &std::path::Path) -> Failure {
+    Failure::new(format!(
+        "could not upload `{}`: it changed while it was read",
+        path.display()
+    ))
+    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts")
+}
+
+fn timeouts(bytes: u64) -> Builder {
+    let attempt = ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOWEST);
+    Builder::new().timeout_config(
+        TimeoutConfig::builder()
+            .operation_attempt_timeout(attempt)
+            .build(),
+    )
+}
+
+fn tagging(tags: &std::collections::BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = tags
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+        .collect();
+    pairs.join("&")
+}
+
+fn encoded(text: &str) -> String {
+    /// What RFC 3986 leaves unreserved, and the slash between the parts of a key.
+    const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b'/');
+    percent_encoding::utf8_percent_encode(text, KEPT).to_string()
+}

@@ -1,0 +1,244 @@
+//! What tells contents apart: the MD5 that S3 gives as the ETag of an object of one part, and BLAKE3 for the manifest,
+//! which is several times as fast and holds for objects of any kind. Files are read in constant memory.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use md5::{Digest as _, Md5};
+use shared::Failure;
+
+use crate::tree::{LocalFile, modified, plain};
+
+/// An MD5. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
+pub type Etag = [u8; 16];
+
+/// The first 16 bytes of a BLAKE3.
+pub type Fingerprint = [u8; 16];
+
+/// 32 hexadecimal digits.
+pub fn hex(bytes: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
+
+/// The reverse of [`hex`].
+pub fn from_hex(text: &str) -> Option<[u8; 16]> {
+    let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(text, 16)
+        .ok()
+        .filter(|_| digits)
+        .map(u128::to_be_bytes)
+}
+
+/// The fingerprint of bytes in memory.
+pub fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    short(&blake3::hash(bytes))
+}
+
+/// The MD5 of bytes in memory.
+pub fn etag(bytes: &[u8]) -> Etag {
+    Md5::digest(bytes).into()
+}
+
+/// A BLAKE3 cut to what the manifest keeps.
+pub fn short(hash: &blake3::Hash) -> Fingerprint {
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.as_bytes()[..16]);
+    short
+}
+
+/// The fingerprint of a file.
+///
+/// # Errors
+/// When it cannot be read, or changes meanwhile.
+pub fn fingerprint_of(file: LocalFile<'_>) -> Result<Fingerprint, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    read_through(file, |bytes| {
+        hasher.update(bytes);
+    })?;
+    Ok(short(&hasher.finalize()))
+}
+
+/// The MD5 of a file.
+///
+/// # Errors
+/// When it cannot be read, or changes meanwhile.
+pub fn etag_of(file: LocalFile<'_>) -> Result<Etag, Failure> {
+    let mut hasher = Md5::new();
+    read_through(file, |bytes| hasher.update(bytes))?;
+    Ok(hasher.finalize().into())
+}
+
+/// The CRC64NVME of a file.
+///
+/// # Errors
+/// When it cannot be read, or changes meanwhile.
+pub fn crc64nvme_of(file: LocalFile<'_>) -> Result<u64, Failure> {
+    let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+    read_through(file, |bytes| crc.update(bytes))?;
+    Ok(crc.finalize())
+}
+
+/// The ETag that an upload of this file in parts of each of `sizes` would have: the MD5 of the parts' MD5s.
+///
+/// # Errors
+/// When it cannot be read, or changes meanwhile.
+pub fn part_etags_of(file: LocalFile<'_>, sizes: &[u64]) -> Result<Vec<Etag>, Failure> {
+    let mut parts: Vec<_> = sizes
+        .iter()
+        .map(|&size| Parts {
+            size,
+            left: size,
+            part: Md5::new(),
+            all: Md5::new(),
+        })
+        .collect();
+    read_through(file, |bytes| {
+        for each in &mut parts {
+            each.update(bytes);
+        }
+    })?;
+    Ok(parts.into_iter().map(Parts::finish).collect())
+}
+
+struct Parts {
+    size: u64,
+    left: u64,
+    part: Md5,
+    all: Md5,
+}
+
+impl Parts {
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let take = usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            let (now, later) = bytes.split_at(take);
+            self.part.update(now);
+            self.left -= take as u64;
+            bytes = later;
+            if self.left == 0 {
+                self.end_part();
+            }
+        }
+    }
+
+    fn end_part(&mut self) {
+        let part: Etag = std::mem::take(&mut self.part).finalize().into();
+        self.all.update(part);
+        self.left = self.size;
+    }
+
+    fn finish(mut self) -> Etag {
+        if self.left < self.size {
+            self.end_part();
+        }
+        self.all.finalize().into()
+    }
+}
+
+/// The bytes of a small file.
+///
+/// # Errors
+/// When it cannot be read, or is another one than when the directory was walked.
+pub fn contents(file: LocalFile<'_>) -> Result<Vec<u8>, Failure> {
+    let path = file.path();
+    let mut open = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+    let mut contents = Vec::with_capacity(usize::try_from(file.size).unwrap_or_default() + 1);
+    open.read_to_end(&mut contents)
+        .map_err(|error| unreadable(&path, &error))?;
+    check_unchanged(file, &open, contents.len() as u64)?;
+    Ok(contents)
+}
+
+fn read_through(file: LocalFile<'_>, mut take: impl FnMut(&[u8])) -> Result<(), Failure> {
+    let path = file.path();
+    let mut open = File::open(&path).map_err(|error| unreadable(&path, &error))?;
+    let mut buffer = vec![
+        0;
+        usize::try_from(file.size)
+            .unwrap_or(usize::MAX)
+            .clamp(1, 256 * 1024)
+    ];
+    let mut read = 0;
+    loop {
+        match open.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                take(&buffer[..length]);
+                read += length as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&path, &error)),
+        }
+    }
+    check_unchanged(file, &open, read)
+}
+
+/// Fails unless `open`, of which `read` bytes were read, is still the file that was walked.
+///
+/// # Errors
+/// The one that says that it changed.
+pub fn check_unchanged(file: LocalFile<'_>, open: &File, read: u64) -> Result<(), Failure> {
+    let metadata = open
+        .metadata()
+        .map_err(|error| unreadable(&file.path(), &error))?;
+    if read == file.size && metadata.len() == file.size && modified(&metadata) == file.modified {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "could not upload `{}`: it changed while it was read",
+        file.path().display()
+    ))
+    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts"))
+}
+
+/// The error for a file that could be read when the directory was walked and now cannot.
+pub fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(format!(
+        "could not read `{}`: {}",
+        path.display(),
+        plain(error)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_goes_both_ways() {
+        let md5 = etag(b"hello");
+        assert_eq!(hex(md5), "5d41402abc4b2a76b9719d911017c592");
+        assert_eq!(from_hex("5d41402abc4b2a76b9719d911017c592"), Some(md5));
+        for wrong in [
+            "",
+            "5d41402abc4b2a76b9719d911017c59",
+            "+d41402abc4b2a76b9719d911017c592",
+            "zz41402abc4b2a76b9719d911017c592",
+        ] {
+            assert_eq!(from_hex(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn parts_are_cut_at_their_size_however_the_bytes_arrive() {
+        let whole = |chunks: &[&[u8]], size| {
+            let mut parts = Parts {
+                size,
+                left: size,
+                part: Md5::new(),
+                all: Md5::new(),
+            };
+            chunks.iter().for_each(|chunk| parts.update(chunk));
+            parts.finish()
+        };
+        // The MD5 of the MD5s of `abc`, `def` and `g`.
+        let expected = etag(&[etag(b"abc"), etag(b"def"), etag(b"g")].concat());
+        assert_eq!(whole(&[b"abcdefg"], 3), expected);
+        assert_eq!(whole(&[b"a", b"bcde", b"fg"], 3), expected);
+        assert_eq!(
+            whole(&[b"abcdef"], 3),
+            etag(&[etag(b"abc"), etag(b"def")].concat())
+        );
+    }
+}

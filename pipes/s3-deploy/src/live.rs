@@ -1,0 +1,249 @@
+//! The manifest through a run: read at the start, taken as a lease before the first change, so that two deploys cannot
+//! interleave, and written at the end with all that is known then. Each write depends on the one before.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::{Stream, StreamExt, stream};
+use shared::{Environment, Failure, Journal};
+
+use crate::aws::{Bucket, Found};
+use crate::config::Config;
+use crate::guard::Claim;
+use crate::manifest::{self, Entry, Manifest, Release};
+use crate::plan::{Leftovers, Plan};
+
+/// Above this many objects no manifest is kept: it is read and written whole.
+const MOST_OBJECTS: usize = 250_000;
+
+/// The pipeline run that deploys.
+#[derive(Clone, Debug)]
+pub struct Build {
+    number: u64,
+    commit: Option<String>,
+    run: String,
+    now: u64,
+}
+
+impl Build {
+    /// Reads `BITBUCKET_BUILD_NUMBER` and `BITBUCKET_COMMIT`; outside of Bitbucket the number is 0.
+    pub fn new(environment: &Environment) -> Self {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let number = environment
+            .get("BITBUCKET_BUILD_NUMBER")
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
+        Self {
+            number,
+            commit: environment.get("BITBUCKET_COMMIT").map(str::to_owned),
+            run: format!("{number}-{}", now.as_millis()),
+            now: now.as_secs(),
+        }
+    }
+
+    /// Tells this run from all others.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+}
+
+/// The state of the live site as this run found it.
+pub struct Live {
+    manifest: Manifest,
+    /// What the next write depends on: the ETag that was read, or empty if there was nothing.
+    etag: String,
+    kept: bool,
+    claim: Claim,
+    build: Build,
+}
+
+/// The right to change the site; nothing if no manifest is kept or nothing is to be changed.
+pub struct Taken {
+    etag: String,
+    cleanup: Option<u64>,
+}
+
+impl Live {
+    /// Reads the manifest, unless none is to be kept.
+    ///
+    /// # Errors
+    /// When there is one that cannot be understood.
+    pub async fn read(bucket: &Bucket, config: &Config, build: &Build) -> Result<Self, Failure> {
+        let found = if config.manifest {
+            bucket.manifest().await?
+        } else {
+            Found::Nothing
+        };
+        let (manifest, etag, kept) = match found {
+            Found::Manifest(manifest, etag) => (*manifest, etag, true),
+            Found::Nothing => (Manifest::default(), String::new(), config.manifest),
+            Found::Denied(refusal) => {
+                tracing::warn!(
+                    "no manifest is kept, since it may not be read ({}): allow `s3:GetObject`, or set MANIFEST to false",
+                    refusal.code
+                );
+                (Manifest::default(), String::new(), false)
+            }
+        };
+        let claim = Claim {
+            build: build.number,
+            run: build.run.clone(),
+            now: build.now,
+            seconds: config.timeout.as_secs(),
+            force: config.force,
+        };
+        Ok(Self {
+            manifest,
+            etag,
+            kept,
+            claim,
+            build: build.clone(),
+        })
+    }
+
+    /// Whether a manifest is kept.
+    pub const fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// How objects are treated that no file stands for.
+    pub const fn leftovers(&self, config: &Config) -> Leftovers<'_> {
+        Leftovers {
+            delete: config.delete,
+            retain: config.retain,
+            manifest: &self.manifest,
+            now: self.build.now,
+        }
+    }
+
+    /// Refuses an older build, and a site that another run is changing.
+    ///
+    /// # Errors
+    /// See [`Claim::check`].
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.kept {
+            self.claim.check(&self.manifest)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes the lease, if there is anything to change. It is given back when the run ends early.
+    ///
+    /// # Errors
+    /// When another run was faster.
+    pub async fn begin(
+        &self,
+        bucket: &Bucket,
+        plan: &Plan,
+        journal: &Journal,
+    ) -> Result<Taken, Failure> {
+        if !self.kept || plan.is_empty() {
+            return Ok(Taken {
+                etag: self.etag.clone(),
+                cleanup: None,
+            });
+        }
+        let mut manifest = Manifest {
+            lease: Some(self.claim.lease()),
+            ..self.manifest.clone()
+        };
+        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
+        let mut returned = Manifest {
+            lease: None,
+            ..self.manifest.clone()
+        };
+        let (bucket, condition) = (bucket.clone(), etag.clone());
+        let cleanup = journal.clean_up_unless_settled(async move {
+            let bytes = returned.write().unwrap_or_default();
+            if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
+                tracing::warn!(
+                    "could not give back the right to deploy, which ends by itself: {failure}"
+                );
+            }
+        });
+        Ok(Taken {
+            etag,
+            cleanup: Some(cleanup),
+        })
+    }
+
+    /// Writes what is known now, if it is more than before.
+    ///
+    /// # Errors
+    /// When another run has written meanwhile, or S3 refuses.
+    pub async fn finish(
+        self,
+        bucket: &Bucket,
+        taken: Taken,
+        plan: &Plan,
+        written: BTreeMap<String, Entry>,
+        journal: &Journal,
+    ) -> Result<(), Failure> {
+        if !self.kept {
+            return Ok(());
+        }
+        let mut objects: BTreeMap<String, Entry> = plan.known.iter().cloned().collect();
+        objects.extend(written);
+        let mut manifest = Manifest {
+            lease: None,
+            objects,
+            retired: plan.retained.clone(),
+            ..self.manifest.clone()
+        };
+        if manifest.objects.len() > MOST_OBJECTS {
+            tracing::warn!(
+                "no manifest is kept for {} objects; set MANIFEST to false",
+                manifest.objects.len()
+            );
+            manifest.objects.clear();
+        }
+        if plan.is_empty() && manifest == self.manifest {
+            return Ok(());
+        }
+        if !plan.is_empty() {
+            manifest.release = Some(Release {
+                id: self.build.run.clone(),
+                build: self.build.number,
+                commit: self.build.commit.clone(),
+                finished: self.build.now,
+            });
+        }
+        self.write(bucket, &mut manifest, &taken.etag).await?;
+        if let Some(cleanup) = taken.cleanup {
+            journal.settle(cleanup);
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        bucket: &Bucket,
+        manifest: &mut Manifest,
+        condition: &str,
+    ) -> Result<String, Failure> {
+        let bytes = manifest
+            .write()
+            .map_err(|error| Failure::new(format!("could not write the manifest: {error}")))?;
+        bucket.write(manifest::NAME, bytes, Some(condition)).await?.ok_or_else(|| {
+            Failure::new("another deploy of this site began or ended in the meantime")
+                .hint("run this step again; steps with the same `concurrency-group` never run at the same time")
+        })
+    }
+}
+
+/// Lets the listing begin while `work` goes on, and gives both. A bucket that cannot be listed is the better news: the
+/// answer says whether it exists.
+///
+/// # Errors
+/// That of the listing's first part, or of `work`.
+pub async fn beside<T: Send + 'static>(
+    mut listing: impl Stream<Item = Result<T, Failure>> + Unpin + Send,
+    work: impl Future<Output = Result<Live, Failure>>,
+) -> Result<(impl Stream<Item = Result<T, Failure>> + Unpin + Send, Live), Failure> {
+    let (first, live) = tokio::join!(listing.next(), work);
+    let first = first.transpose()?.map(Ok);
+    Ok((stream::iter(first).chain(listing), live?))
+}

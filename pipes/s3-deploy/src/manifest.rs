@@ -1,0 +1,197 @@
+//! What the last deploy left in the bucket, kept in an object of its own beside the site: content and headers of each
+//! object, who is deploying, and what is no longer part of the site but still there.
+//! An entry counts only while the listing shows the ETag that it holds, so a foreign overwrite voids it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::phase::Phase;
+
+/// The folder, under the prefix, of all that the pipe keeps for itself.
+pub const FOLDER: &str = ".s3-deploy/";
+/// The manifest's name in it.
+pub const NAME: &str = ".s3-deploy/manifest.json";
+/// The format that this version writes; one with a higher number is left alone.
+const FORMAT: u32 = 1;
+
+/// The state of a site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format that it was read in.
+    pub format: u32,
+    /// The deploy that the objects are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
+    /// The deploy that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The objects of the site, by name.
+    pub objects: BTreeMap<String, Entry>,
+    /// Objects that are no longer part of the site and still there, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retired: BTreeMap<String, Retired>,
+    /// The releases that can be put back, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Release>,
+}
+
+/// One deploy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its name: the build number and the second at which it began.
+    pub id: String,
+    /// The build number.
+    pub build: u64,
+    /// The commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// When it ended, in seconds since 1970.
+    pub finished: u64,
+}
+
+/// The right to change the site, until it is given back or ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The build that has it.
+    pub build: u64,
+    /// Tells this run from all others.
+    pub run: String,
+    /// When it ends by itself, in seconds since 1970.
+    pub ends: u64,
+}
+
+/// One object as the pipe wrote or checked it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// In bytes, as stored.
+    pub size: u64,
+    /// The ETag that the listing has to show.
+    pub etag: String,
+    /// What the content was made of, see `objects::content_id`.
+    pub content: String,
+    /// The digest of the wished headers.
+    pub headers: String,
+    /// When it is uploaded.
+    #[serde(default, skip_serializing_if = "is_ordinary")]
+    pub phase: Phase,
+}
+
+/// An object that an earlier release had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retired {
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// How many releases there have been since, this one included.
+    pub releases: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_ordinary(phase: &Phase) -> bool {
+    *phase == Phase::Ordinary
+}
+
+impl Manifest {
+    /// Reads what an earlier run wrote.
+    ///
+    /// # Errors
+    /// A clause that says why it cannot be read.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|error| format!("it is not a manifest: {error}"))?;
+        if manifest.format > FORMAT {
+            return Err(format!(
+                "it has format {}, and this version knows {FORMAT}",
+                manifest.format
+            ));
+        }
+        Ok(manifest)
+    }
+
+    /// The bytes to write.
+    ///
+    /// # Errors
+    /// Never for what this type can hold; the error of the library.
+    pub fn write(&mut self) -> Result<Vec<u8>, serde_json::Error> {
+        self.format = FORMAT;
+        serde_json::to_vec(self)
+    }
+
+    /// The entry of an object, if the listing shows that it is still the one that was written.
+    pub fn entry(&self, name: &str, size: u64, etag: &str) -> Option<&Entry> {
+        self.objects
+            .get(name)
+            .filter(|entry| entry.size == size && entry.etag == etag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            size: 1,
+            etag: "e".to_owned(),
+            content: "c".to_owned(),
+            headers: "h".to_owned(),
+            phase: Phase::EntryPoint,
+        }
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut manifest = Manifest {
+            release: Some(Release {
+                id: "7-1".to_owned(),
+                build: 7,
+                commit: None,
+                finished: 1,
+            }),
+            lease: Some(Lease {
+                build: 8,
+                run: "x".to_owned(),
+                ends: 2,
+            }),
+            objects: BTreeMap::from([("a".to_owned(), entry())]),
+            retired: BTreeMap::from([(
+                "b".to_owned(),
+                Retired {
+                    since: 1,
+                    releases: 2,
+                },
+            )]),
+            ..Manifest::default()
+        };
+        let bytes = manifest.write().unwrap();
+        assert_eq!(Manifest::read(&bytes).unwrap(), manifest);
+    }
+
+    #[test]
+    fn an_entry_holds_while_the_listing_agrees() {
+        let manifest = Manifest {
+            objects: BTreeMap::from([("a".to_owned(), entry())]),
+            ..Manifest::default()
+        };
+        assert!(manifest.entry("a", 1, "e").is_some());
+        assert!(manifest.entry("a", 2, "e").is_none());
+        assert!(manifest.entry("a", 1, "f").is_none());
+        assert!(manifest.entry("b", 1, "e").is_none());
+    }
+
+    #[test]
+    fn a_newer_or_foreign_one_is_refused() {
+        assert!(
+            Manifest::read(b"<html>")
+                .unwrap_err()
+                .starts_with("it is not a manifest")
+        );
+        assert_eq!(
+            Manifest::read(br#"{"format":2,"objects":{}}"#).unwrap_err(),
+            "it has format 2, and this version knows 1"
+        );
+    }
+}

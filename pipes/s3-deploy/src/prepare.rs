@@ -1,0 +1,194 @@
+//! From the settings to the wished site: rules and `_headers` are read, the directory is walked, and files become
+//! objects. All of it before the first request.
+
+use std::path::Path;
+
+use shared::Failure;
+
+use crate::compress::{self, Encoding, VariantSource};
+use crate::config::Config;
+use crate::netlify::{self, NetlifyHeaders};
+use crate::objects::{Object, Redirect, Shape, Site};
+use crate::rules::Rules;
+use crate::tree::{Tree, Walk, plain};
+use crate::wishes::Wishes;
+
+/// The Netlify files, at the root of the site; they are followed, not uploaded.
+const NETLIFY_FILES: [&str; 2] = ["_headers", "_redirects"];
+
+/// The site that `config` describes.
+///
+/// # Errors
+/// When the directory, a file in it, or one of the files with rules cannot be used.
+pub fn site(config: &Config) -> Result<Site, Failure> {
+    let rules = config.rules_file.as_deref().map(read_rules).transpose()?;
+    let prefix = config.destination.prefix.as_str().to_owned();
+    let admits = |name: &str| {
+        config.filters.admits(name) && !(config.netlify_files && NETLIFY_FILES.contains(&name))
+    };
+    let walk = Walk {
+        follow_links: config.follow_links,
+        prefix_length: prefix.len(),
+        admits: &admits,
+    };
+    let tree = Tree::new(&config.local_path, &walk)?;
+    if (0..tree.len()).any(|index| tree.file(index).name.starts_with(".git/")) {
+        tracing::warn!(
+            "the site holds `.git`, the whole history of the repository; LOCAL_PATH may be one directory too high"
+        );
+    }
+    let (netlify, redirects) = if config.netlify_files {
+        netlify(&config.local_path)?
+    } else {
+        (None, Vec::new())
+    };
+    let wishes = Wishes {
+        common: config.headers.clone(),
+        netlify,
+        rules,
+    };
+    let mut site = Site {
+        prefix,
+        tree,
+        objects: Vec::new(),
+        redirects,
+        wishes,
+    };
+    add_objects(&mut site, &config.compress)?;
+    site.sort();
+    Ok(site)
+}
+
+fn read_rules(path: &Path) -> Result<Rules, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(format!(
+            "could not read RULES_FILE `{shown}`: {}",
+            plain(&error)
+        ))
+    })?;
+    Rules::parse(&text)
+        .map_err(|faults| Failure::new(format!("could not use RULES_FILE `{shown}`")).fact(faults))
+}
+
+fn netlify(root: &Path) -> Result<(Option<NetlifyHeaders>, Vec<Redirect>), Failure> {
+    let read = |name: &str| match std::fs::read_to_string(root.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::new(format!(
+            "could not read `{}`: {}",
+            root.join(name).display(),
+            plain(&error)
+        ))),
+    };
+    let mut warnings = Vec::new();
+    let headers = read(NETLIFY_FILES[0])?.map(|text| {
+        let (headers, more) = NetlifyHeaders::parse(&text);
+        warnings.extend(more);
+        headers
+    });
+    let redirects = read(NETLIFY_FILES[1])?.map_or_else(Vec::new, |text| {
+        let (redirects, more) = netlify::redirects(&text);
+        warnings.extend(more);
+        redirects
+    });
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let redirects = redirects.into_iter().map(|redirect| Redirect {
+        name: redirect.key,
+        to: redirect.to,
+    });
+    Ok((headers, redirects.collect()))
+}
+
+fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
+    let Site {
+        tree,
+        objects,
+        redirects,
+        ..
+    } = site;
+    objects.reserve_exact(tree.len() + redirects.len());
+    let number = |index: usize| {
+        u32::try_from(index).map_err(|_| Failure::new("LOCAL_PATH holds too many files"))
+    };
+    for index in 0..tree.len() {
+        let file = tree.file(index);
+        let own = number(index)?;
+        if wanted.is_empty() {
+            objects.push(Object {
+                name: own,
+                source: own,
+                shape: Shape::Plain,
+            });
+            continue;
+        }
+        let exists = |name: &str| tree.find(name).is_some();
+        if let Some((_, encoding)) = compress::original_of_sibling(file.name, &exists) {
+            objects.push(Object {
+                name: own,
+                source: own,
+                shape: Shape::PrecompressedBeside(encoding),
+            });
+            continue;
+        }
+        let variants = compress::variants(file.name, file.size, &exists, wanted);
+        if variants
+            .iter()
+            .all(|variant| !variant.key_suffix.is_empty())
+        {
+            objects.push(Object {
+                name: own,
+                source: own,
+                shape: Shape::Plain,
+            });
+        }
+        for variant in variants {
+            let beside = !variant.key_suffix.is_empty();
+            match variant.source {
+                // A sibling beside the object is an object already, by its own name.
+                VariantSource::Sibling(_) if beside => {}
+                VariantSource::Sibling(sibling) => {
+                    let source = number(tree.find(&sibling).unwrap_or(index))?;
+                    objects.push(Object {
+                        name: own,
+                        source,
+                        shape: Shape::Precompressed(variant.encoding),
+                    });
+                }
+                VariantSource::Compressed if beside => {
+                    objects.push(Object {
+                        name: own,
+                        source: own,
+                        shape: Shape::CompressedBeside(variant.encoding),
+                    });
+                }
+                VariantSource::Compressed => {
+                    objects.push(Object {
+                        name: own,
+                        source: own,
+                        shape: Shape::Compressed(variant.encoding),
+                    });
+                }
+            }
+        }
+    }
+    let taken = |redirect: &Redirect| tree.find(&redirect.name).is_some();
+    for redirect in redirects.iter().filter(|redirect| taken(redirect)) {
+        tracing::warn!(
+            "`_redirects` names `{}`, which is a file of the site; the file is kept",
+            redirect.name
+        );
+    }
+    redirects.retain(|redirect| tree.find(&redirect.name).is_none());
+    for index in 0..redirects.len() {
+        let own = number(index)?;
+        objects.push(Object {
+            name: own,
+            source: 0,
+            shape: Shape::Redirect,
+        });
+    }
+    Ok(())
+}

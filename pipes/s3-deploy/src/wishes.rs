@@ -1,0 +1,60 @@
+//! Which headers an object is to have, and why: layers from the content type by name, over the variables and
+//! EXTRA_ARGS and a `_headers` file, to the rules file; the later layer wins where it says something. Pure.
+
+use crate::compress::Encoding;
+use crate::content_type;
+use crate::headers::Headers;
+use crate::netlify::NetlifyHeaders;
+use crate::phase::Phase;
+use crate::rules::{Because, Rules};
+
+/// All layers of one run.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// From the variables and EXTRA_ARGS: the same for every object.
+    pub common: Headers,
+    /// From `_headers`.
+    pub netlify: Option<NetlifyHeaders>,
+    /// From RULES_FILE.
+    pub rules: Option<Rules>,
+}
+
+impl Wishes {
+    /// For the file `name`, stored with `encoding` if it is compressed.
+    pub fn of_file(
+        &self,
+        name: &str,
+        encoding: Option<Encoding>,
+    ) -> (Headers, Phase, Vec<Because>) {
+        let mut headers = Headers {
+            content_type: Some(content_type::of(name)),
+            ..Headers::default()
+        };
+        headers.overlay(&self.common);
+        let mut because = Vec::new();
+        if let Some(netlify) = &self.netlify {
+            let (layer, reasons) = netlify.wish(name);
+            headers.overlay(&layer);
+            because.extend(reasons);
+        }
+        let mut phase = None;
+        if let Some(rules) = &self.rules {
+            let wish = rules.wish(name);
+            headers.overlay(&wish.headers);
+            because.extend(wish.because);
+            phase = wish.phase;
+        }
+        // Whatever a layer says: a body that is compressed has to say so.
+        if let Some(encoding) = encoding {
+            headers.content_encoding = Some(encoding.content_encoding().to_owned());
+        }
+        (headers, phase.unwrap_or_else(|| Phase::of(name)), because)
+    }
+
+    /// For an object that only redirects.
+    pub fn of_redirect(&self, name: &str, to: &str) -> (Headers, Phase, Vec<Because>) {
+        let (mut headers, _, because) = self.of_file(name, None);
+        headers.website_redirect = Some(to.to_owned());
+        (headers, Phase::EntryPoint, because)
+    }
+}
