@@ -19,7 +19,7 @@ pub use self::pace::{Pace, SlowDowns};
 
 use crate::compare::RemoteObject;
 use crate::config::Destination;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Entry, Manifest};
 
 /// Listings under way at once: 32,000 objects in memory.
 const LISTINGS: usize = 32;
@@ -297,6 +297,93 @@ impl Bucket {
                 ))
             }
         }
+    }
+
+    /// Copies an object with all its headers, if it is still the one that `entry` speaks of, and gives the ETag of the copy.
+    ///
+    /// # Errors
+    /// When it is another one by now, or may not be copied.
+    pub async fn copy(
+        &self,
+        from: &str,
+        to: &str,
+        entry: &Entry,
+        journal: &Journal,
+        verb: &'static str,
+    ) -> Result<String, Failure> {
+        let source = format!(
+            "{}/{}",
+            self.destination.bucket,
+            upload::encoded(&self.key(from))
+        );
+        let pending = journal.begin(verb, &self.key(to));
+        // Of a copy of an object in parts the ETag is another one, so only the first copy depends on it.
+        let condition =
+            (!from.starts_with(manifest::FOLDER)).then(|| format!("\"{}\"", entry.etag));
+        let answer = self
+            .client
+            .copy_object()
+            .bucket(&self.destination.bucket)
+            .key(self.key(to))
+            .copy_source(source)
+            .set_copy_source_if_match(condition)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                pending.done(
+                    if verb == "restore" {
+                        "restored"
+                    } else {
+                        "kept"
+                    },
+                    self.key(to),
+                );
+                let etag = answer
+                    .copy_object_result
+                    .and_then(|result| result.e_tag)
+                    .unwrap_or_default();
+                Ok(etag.trim_matches('"').to_ascii_lowercase())
+            }
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                settle(pending, &refusal);
+                let doing = format!(
+                    "could not copy `{}` to `{}`",
+                    self.shown(from),
+                    self.shown(to)
+                );
+                Err(explained(
+                    &refusal,
+                    doing,
+                    "s3:GetObject` and `s3:PutObject",
+                ))
+            }
+        }
+    }
+
+    /// The names in a part of the pipe's own folder.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub async fn own_names(&self, folder: &str) -> Result<Vec<String>, Failure> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.destination.bucket)
+            .prefix(self.key(folder))
+            .send()
+            .await
+            .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
+        let prefix = self.destination.prefix.as_str();
+        let keys = answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| object.key);
+        Ok(keys
+            .filter_map(|key| key.strip_prefix(prefix).map(str::to_owned))
+            .collect())
     }
 
     /// Headers and checksum of an object; nothing if they may not be read.

@@ -139,7 +139,12 @@ pub fn body(site: &Site, object: Object) -> Result<Vec<u8>, Failure> {
     let contents = digest::contents(file)?;
     Ok(match object.shape {
         Shape::Compressed(encoding) | Shape::CompressedBeside(encoding) => {
-            compress(&contents, encoding)
+            compress(&contents, encoding).map_err(|error| {
+                Failure::new(format!(
+                    "could not compress `{}`: {error}",
+                    file.path().display()
+                ))
+            })?
         }
         _ => contents,
     })

@@ -13,6 +13,7 @@ use crate::filters::Filters;
 use crate::guard::DeleteLimit;
 use crate::headers::Headers;
 use crate::plan::Retain;
+use crate::releases::Target;
 
 /// Bitbucket stops a step after two hours unless told otherwise; a site that takes one is stuck.
 const DEFAULT_TIMEOUT: u32 = 3600;
@@ -66,6 +67,9 @@ pub struct Variables {
     cloudfront_distribution_id: Field<List<String>>,
     manifest: Field<bool>,
     force: Field<bool>,
+    rollback: Field<Target>,
+    shard: Field<bool>,
+    shard_merge: Field<bool>,
     concurrency: Field<u32>,
     dry_run: Field<bool>,
     timeout: Field<u32>,
@@ -82,8 +86,8 @@ pub struct Variables {
 pub struct Config {
     /// Where the site goes.
     pub destination: Destination,
-    /// The directory that is the site.
-    pub local_path: PathBuf,
+    /// What the run does.
+    pub command: Command,
     /// What every uploaded object gets, from the variables and EXTRA_ARGS.
     pub headers: Headers,
     /// The file with rules for headers and phases.
@@ -118,6 +122,26 @@ pub struct Config {
     pub dry_run: bool,
     /// How long the run may take.
     pub timeout: Duration,
+}
+
+/// What a run does.
+#[derive(Debug)]
+pub enum Command {
+    /// Deploys this directory, or a share of it.
+    Deploy(PathBuf, Share),
+    /// Puts an earlier release back.
+    RollBack(Target),
+}
+
+/// How much of a site one step deploys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All of it.
+    All,
+    /// The assets that fall to this step of a parallel group.
+    One,
+    /// What the steps of the parallel group have left.
+    Merge,
 }
 
 /// `bucket` or `bucket/prefix`.
@@ -243,10 +267,45 @@ impl Settings for Config {
             .optional("RULES_FILE", variables.rules_file)
             .map(PathBuf::from);
         let destination = faults.required("S3_BUCKET", variables.s3_bucket);
-        let local_path = faults.required("LOCAL_PATH", variables.local_path);
+        let shard = faults.optional("SHARD", variables.shard).unwrap_or(false);
+        let shard_merge = faults
+            .optional("SHARD_MERGE", variables.shard_merge)
+            .unwrap_or(false);
+        let rollback = faults.optional("ROLLBACK", variables.rollback);
+        if (rollback.is_some() || shard || shard_merge) && !manifest {
+            faults.add(
+                "MANIFEST",
+                "unallowed value false (ROLLBACK, SHARD and SHARD_MERGE need the manifest)",
+            );
+        }
+        let share = match (shard, shard_merge) {
+            (true, false) => Share::One,
+            (false, true) => Share::Merge,
+            (false, false) => Share::All,
+            (true, true) => {
+                faults.add(
+                    "SHARD",
+                    "unallowed value true (SHARD_MERGE is true: that is for the step behind)",
+                );
+                Share::All
+            }
+        };
+        let command = match rollback {
+            Some(_) if share != Share::All => {
+                faults.add(
+                    "ROLLBACK",
+                    "cannot be given together with SHARD or SHARD_MERGE",
+                );
+                None
+            }
+            Some(target) => Some(Command::RollBack(target)),
+            None => faults
+                .required("LOCAL_PATH", variables.local_path)
+                .map(|path| Command::Deploy(PathBuf::from(path), share)),
+        };
         Some(Self {
             destination: destination?,
-            local_path: PathBuf::from(local_path?),
+            command: command?,
             headers,
             rules_file,
             netlify_files,

@@ -11,7 +11,8 @@ use crate::aws::{Bucket, Found};
 use crate::config::Config;
 use crate::guard::Claim;
 use crate::manifest::{self, Entry, Manifest, Release};
-use crate::plan::{Leftovers, Plan};
+use crate::plan::{Leftovers, Plan, Retain};
+use crate::releases;
 
 /// Above this many objects no manifest is kept: it is read and written whole.
 const MOST_OBJECTS: usize = 250_000;
@@ -41,6 +42,11 @@ impl Build {
             run: format!("{number}-{}", now.as_millis()),
             now: now.as_secs(),
         }
+    }
+
+    /// The build number; 0 outside of Bitbucket.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Tells this run from all others.
@@ -109,13 +115,23 @@ impl Live {
     }
 
     /// How objects are treated that no file stands for.
-    pub const fn leftovers(&self, config: &Config) -> Leftovers<'_> {
+    pub const fn leftovers(&self, delete: bool, retain: Option<Retain>) -> Leftovers<'_> {
         Leftovers {
-            delete: config.delete,
-            retain: config.retain,
+            delete,
+            retain,
             manifest: &self.manifest,
             now: self.build.now,
         }
+    }
+
+    /// The manifest as it was read.
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Takes what other steps of this build have uploaded for known.
+    pub fn learn(&mut self, objects: BTreeMap<String, Entry>) {
+        self.manifest.objects.extend(objects);
     }
 
     /// Refuses an older build, and a site that another run is changing.
@@ -130,6 +146,18 @@ impl Live {
         }
     }
 
+    /// Refuses a site that another run is changing; an older build is what a rollback is about.
+    ///
+    /// # Errors
+    /// See [`Claim::check`].
+    pub fn check_lease(&self) -> Result<(), Failure> {
+        let live = Manifest {
+            lease: self.manifest.lease.clone(),
+            ..Manifest::default()
+        };
+        self.claim.check(&live)
+    }
+
     /// Takes the lease, if there is anything to change. It is given back when the run ends early.
     ///
     /// # Errors
@@ -140,12 +168,20 @@ impl Live {
         plan: &Plan,
         journal: &Journal,
     ) -> Result<Taken, Failure> {
-        if !self.kept || plan.is_empty() {
-            return Ok(Taken {
-                etag: self.etag.clone(),
-                cleanup: None,
-            });
+        if self.kept && !plan.is_empty() {
+            return self.take(bucket, journal).await;
         }
+        Ok(Taken {
+            etag: self.etag.clone(),
+            cleanup: None,
+        })
+    }
+
+    /// Takes the lease.
+    ///
+    /// # Errors
+    /// When another run was faster.
+    pub async fn take(&self, bucket: &Bucket, journal: &Journal) -> Result<Taken, Failure> {
         let mut manifest = Manifest {
             lease: Some(self.claim.lease()),
             ..self.manifest.clone()
@@ -170,7 +206,7 @@ impl Live {
         })
     }
 
-    /// Writes what is known now, if it is more than before.
+    /// Writes what is known now, if it is more than before, and with `retain` keeps the release.
     ///
     /// # Errors
     /// When another run has written meanwhile, or S3 refuses.
@@ -180,6 +216,7 @@ impl Live {
         taken: Taken,
         plan: &Plan,
         written: BTreeMap<String, Entry>,
+        retain: Option<Retain>,
         journal: &Journal,
     ) -> Result<(), Failure> {
         if !self.kept {
@@ -210,11 +247,35 @@ impl Live {
                 commit: self.build.commit.clone(),
                 finished: self.build.now,
             });
+            if let Some(retain) = retain {
+                releases::keep(bucket, &mut manifest, retain, self.build.now, journal).await?;
+            }
         }
         self.write(bucket, &mut manifest, &taken.etag).await?;
-        if let Some(cleanup) = taken.cleanup {
-            journal.settle(cleanup);
-        }
+        taken.settle(journal);
+        Ok(())
+    }
+
+    /// Writes that an earlier release is live again, with the entry points that were restored.
+    ///
+    /// # Errors
+    /// When another run has written meanwhile, or S3 refuses.
+    pub async fn finish_rollback(
+        self,
+        bucket: &Bucket,
+        taken: Taken,
+        release: Release,
+        restored: BTreeMap<String, Entry>,
+        journal: &Journal,
+    ) -> Result<(), Failure> {
+        let mut manifest = Manifest {
+            lease: None,
+            release: Some(release),
+            ..self.manifest.clone()
+        };
+        manifest.objects.extend(restored);
+        self.write(bucket, &mut manifest, &taken.etag).await?;
+        taken.settle(journal);
         Ok(())
     }
 
@@ -231,6 +292,14 @@ impl Live {
             Failure::new("another deploy of this site began or ended in the meantime")
                 .hint("run this step again; steps with the same `concurrency-group` never run at the same time")
         })
+    }
+}
+
+impl Taken {
+    fn settle(self, journal: &Journal) {
+        if let Some(cleanup) = self.cleanup {
+            journal.settle(cleanup);
+        }
     }
 }
 

@@ -22,11 +22,15 @@ mod observe;
 mod phase;
 mod plan;
 mod prepare;
+mod releases;
+mod rollback;
 mod rules;
+mod shards;
 mod tree;
 mod wishes;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,10 +38,11 @@ use shared::{Access, Environment, Failure, Journal, Outcome, wait};
 
 use crate::aws::Bucket;
 use crate::cloudfront::Cdn;
-use crate::config::Config;
-use crate::live::Live;
+use crate::config::{Command, Config, Share};
+use crate::live::{Build, Live};
 use crate::observe::observe;
 use crate::plan::Plan;
+use crate::shards::Shard;
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
@@ -51,19 +56,61 @@ fn main() -> ExitCode {
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
     let (config, access) = shared::configure::<Config>(environment, PIPE)?;
-    let build = live::Build::new(environment);
-    let work = Box::pin(deploy(&config, &build, access, journal));
-    wait::within(config.timeout, "TIMEOUT", work).await
+    let build = Build::new(environment);
+    match &config.command {
+        Command::RollBack(target) => {
+            let work = Box::pin(rollback::roll_back(
+                &config, target, &build, access, journal,
+            ));
+            wait::within(config.timeout, "TIMEOUT", work).await
+        }
+        Command::Deploy(root, share) => {
+            let shard = (*share == Share::One)
+                .then(|| Shard::new(environment))
+                .transpose()?;
+            let job = Job {
+                config: &config,
+                root,
+                share: *share,
+                shard,
+                build: &build,
+            };
+            wait::within(
+                config.timeout,
+                "TIMEOUT",
+                Box::pin(deploy(job, access, journal)),
+            )
+            .await
+        }
+    }
 }
 
-async fn deploy(
-    config: &Config,
-    build: &live::Build,
-    access: Access,
-    journal: &Journal,
-) -> Result<Outcome, Failure> {
+/// What one run deploys.
+struct Job<'a> {
+    config: &'a Config,
+    root: &'a Path,
+    share: Share,
+    shard: Option<Shard>,
+    build: &'a Build,
+}
+
+async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outcome, Failure> {
+    let Job {
+        config,
+        root,
+        share,
+        shard,
+        build,
+    } = job;
     tracing::info!("Starting deployment to S3...");
-    let site = Arc::new(prepare::site(config)?);
+    let mut site = prepare::site(config, root)?;
+    let part_of = shards::site_id_if(share != Share::All, &site);
+    if let Some(shard) = shard {
+        let mut objects = std::mem::take(&mut site.objects);
+        objects.retain(|object| shard.has(&site, *object));
+        site.objects = objects;
+    }
+    let site = Arc::new(site);
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -73,13 +120,19 @@ async fn deploy(
 
     // The listing is fetched while the manifest is.
     let listing = Box::pin(bucket.list(observe::ranges(&site)));
-    let (listing, live) = live::beside(listing, Live::read(&bucket, config, build)).await?;
+    let (listing, mut live) = live::beside(listing, Live::read(&bucket, config, build)).await?;
+    let mut parts = Vec::new();
+    if share == Share::Merge {
+        let (names, objects) = shards::collect(&bucket, build.number(), &part_of).await?;
+        live.learn(objects);
+        parts = names;
+    }
     let admits = |name: &str| config.filters.admits(name);
     let rules = observe::Rules {
         admits: &admits,
         size_only: config.size_only,
         headers: live.is_kept(),
-        leftovers: live.leftovers(config),
+        leftovers: live.leftovers(config.delete && shard.is_none(), config.retain),
     };
     let plan = observe(&site, &bucket, listing, &rules).await?;
     journal.plan(plan.to_json(&site));
@@ -95,19 +148,22 @@ async fn deploy(
             ..Outcome::default()
         });
     }
+    if let Some(shard) = shard {
+        let mut objects =
+            apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+        objects.extend(plan.known.iter().cloned());
+        shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
+        return Ok(outcome(config, &plan));
+    }
 
     let lease = live.begin(&bucket, &plan, journal).await?;
     let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
-    let changed: Vec<String> = plan
-        .actions
-        .iter()
-        .map(|action| site.key(action.object))
-        .collect();
+    let changed = plan.actions.iter().map(|action| site.key(action.object));
     let deleted = plan
         .deletes
         .iter()
         .map(|name| [&site.prefix, name.as_str()].concat());
-    let changed: Vec<String> = changed.into_iter().chain(deleted).collect();
+    let changed: Vec<String> = changed.chain(deleted).collect();
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(
         &distributions,
@@ -118,7 +174,9 @@ async fn deploy(
     )
     .await?;
     bucket.delete(&plan.deletes, journal).await?;
-    live.finish(&bucket, lease, &plan, written, journal).await?;
+    bucket.delete(&parts, journal).await?;
+    live.finish(&bucket, lease, &plan, written, config.retain, journal)
+        .await?;
     Ok(outcome(config, &plan))
 }
 

@@ -34,6 +34,9 @@ pub struct Manifest {
     /// The releases that can be put back, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<Release>,
+    /// The copies of entry points, each with the newest release that has it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<String, String>,
 }
 
 /// One deploy.

@@ -46,6 +46,8 @@ pub struct Redirect {
     pub name: String,
     /// Where requests for it are sent.
     pub to: String,
+    /// Whether it stands in the place of a file of the same name.
+    pub forced: bool,
 }
 
 /// Everything that is wished for, known before the first request.

@@ -33,7 +33,6 @@ const ENTRY_EXTENSIONS: &[&str] = &[
 
 /// Service workers, manifests, feeds, and what else lists the files of the site.
 const ENTRY_NAMES: &[&str] = &[
-    "sw.js",
     "service-worker.js",
     "serviceworker.js",
     "service_worker.js",
@@ -58,15 +57,6 @@ const ENTRY_NAMES: &[&str] = &[
 const IMMUTABLE_DIRECTORIES: &[&str] = &["_next/static/", "_app/immutable/"];
 
 impl Phase {
-    /// As it is printed.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Immutable => "immutable",
-            Self::Ordinary => "ordinary",
-            Self::EntryPoint => "entry-point",
-        }
-    }
-
     /// The phase of a file for which no rule gives one.
     pub fn of(relative_path: &str) -> Self {
         let name = relative_path.rsplit('/').next().unwrap_or(relative_path);
@@ -98,7 +88,7 @@ fn is_entry_point(name: &str) -> bool {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     ENTRY_EXTENSIONS.contains(&extension)
         || ENTRY_NAMES.contains(&name)
-        || (extension == "js" && (stem.ends_with("-sw") || stem.ends_with(".sw")))
+        || (extension == "js" && stem.rsplit(['-', '.']).next() == Some("sw"))
         || (extension == "xml" && stem.starts_with("sitemap"))
 }
 
@@ -141,7 +131,7 @@ fn ends_in_short_hash(part: &str) -> bool {
     if !(before.is_empty() || before.ends_with('-')) {
         return false;
     }
-    let has = |is: fn(&u8) -> bool| hash.as_bytes().iter().any(|byte| is(byte));
+    let has = |is: fn(&u8) -> bool| hash.as_bytes().iter().any(is);
     let separators = hash.bytes().filter(|byte| b"-_".contains(byte)).count();
     let is_base64url = has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_uppercase)

@@ -226,7 +226,7 @@ impl Plan {
             let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
             if explain {
                 let (_, phase, because) = site.wish(action.object);
-                let _ = writeln!(out, "          phase: {}", phase.text());
+                let _ = writeln!(out, "          phase: {phase}");
                 for reason in because {
                     let _ = writeln!(
                         out,

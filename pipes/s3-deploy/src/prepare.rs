@@ -1,7 +1,7 @@
 //! From the settings to the wished site: rules and `_headers` are read, the directory is walked, and files become
 //! objects. All of it before the first request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use shared::Failure;
 
@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::netlify::{self, NetlifyHeaders};
 use crate::objects::{Object, Redirect, Shape, Site};
 use crate::rules::Rules;
+use crate::rules::values::over_limits;
 use crate::tree::{Tree, Walk, plain};
 use crate::wishes::Wishes;
 
@@ -20,25 +21,31 @@ const NETLIFY_FILES: [&str; 2] = ["_headers", "_redirects"];
 ///
 /// # Errors
 /// When the directory, a file in it, or one of the files with rules cannot be used.
-pub fn site(config: &Config) -> Result<Site, Failure> {
+pub fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
     let rules = config.rules_file.as_deref().map(read_rules).transpose()?;
+    let rules_name = config
+        .rules_file
+        .as_deref()
+        .and_then(|path| name_inside(path, root));
     let prefix = config.destination.prefix.as_str().to_owned();
     let admits = |name: &str| {
-        config.filters.admits(name) && !(config.netlify_files && NETLIFY_FILES.contains(&name))
+        let is_instruction = config.netlify_files && NETLIFY_FILES.contains(&name)
+            || rules_name.as_deref() == Some(Path::new(name));
+        config.filters.admits(name) && !is_instruction
     };
     let walk = Walk {
         follow_links: config.follow_links,
         prefix_length: prefix.len(),
         admits: &admits,
     };
-    let tree = Tree::new(&config.local_path, &walk)?;
+    let tree = Tree::new(root, &walk)?;
     if (0..tree.len()).any(|index| tree.file(index).name.starts_with(".git/")) {
         tracing::warn!(
             "the site holds `.git`, the whole history of the repository; LOCAL_PATH may be one directory too high"
         );
     }
     let (netlify, redirects) = if config.netlify_files {
-        netlify(&config.local_path)?
+        netlify(root)?
     } else {
         (None, Vec::new())
     };
@@ -56,7 +63,31 @@ pub fn site(config: &Config) -> Result<Site, Failure> {
     };
     add_objects(&mut site, &config.compress)?;
     site.sort();
+    check_limits(&site)?;
     Ok(site)
+}
+
+/// The name of the rules file, if it lies in the site: it is not part of it.
+fn name_inside(path: &Path, root: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    path.strip_prefix(root.canonicalize().ok()?)
+        .ok()
+        .map(Path::to_owned)
+}
+
+/// No single rule can know the sum of metadata and tags, and S3 says it only at the upload.
+fn check_limits(site: &Site) -> Result<(), Failure> {
+    if site.wishes.can_break_limits() {
+        for object in &site.objects {
+            if let Some(fault) = over_limits(&site.wish(*object).0) {
+                return Err(Failure::new(format!(
+                    "could not give `{}` its headers: {fault}",
+                    site.name(*object)
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_rules(path: &Path) -> Result<Rules, Failure> {
@@ -98,6 +129,7 @@ fn netlify(root: &Path) -> Result<(Option<NetlifyHeaders>, Vec<Redirect>), Failu
     let redirects = redirects.into_iter().map(|redirect| Redirect {
         name: redirect.key,
         to: redirect.to,
+        forced: redirect.forced,
     });
     Ok((headers, redirects.collect()))
 }
@@ -107,6 +139,7 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
         tree,
         objects,
         redirects,
+        wishes,
         ..
     } = site;
     objects.reserve_exact(tree.len() + redirects.len());
@@ -125,6 +158,15 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
             continue;
         }
         let exists = |name: &str| tree.find(name).is_some();
+        // A rule that names an encoding speaks of the bytes as they are.
+        if wishes.of_file(file.name, None).0.content_encoding.is_some() {
+            objects.push(Object {
+                name: own,
+                source: own,
+                shape: Shape::Plain,
+            });
+            continue;
+        }
         if let Some((_, encoding)) = compress::original_of_sibling(file.name, &exists) {
             objects.push(Object {
                 name: own,
@@ -174,14 +216,21 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
             }
         }
     }
-    let taken = |redirect: &Redirect| tree.find(&redirect.name).is_some();
-    for redirect in redirects.iter().filter(|redirect| taken(redirect)) {
-        tracing::warn!(
-            "`_redirects` names `{}`, which is a file of the site; the file is kept",
-            redirect.name
-        );
-    }
-    redirects.retain(|redirect| tree.find(&redirect.name).is_none());
+    // A file wins over a redirect of its name, unless that is forced (`301!`), as on Netlify.
+    redirects.retain(|redirect| {
+        let is_file = tree.find(&redirect.name).is_some();
+        if is_file && !redirect.forced {
+            tracing::warn!(
+                "`_redirects` names `{}`, which is a file of the site; the file is kept",
+                redirect.name
+            );
+        }
+        !is_file || redirect.forced
+    });
+    objects.retain(|object| {
+        let name = tree.file(object.name as usize).name;
+        !redirects.iter().any(|redirect| redirect.name == name)
+    });
     for index in 0..redirects.len() {
         let own = number(index)?;
         objects.push(Object {

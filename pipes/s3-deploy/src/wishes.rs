@@ -20,6 +20,11 @@ pub struct Wishes {
 }
 
 impl Wishes {
+    /// Whether any layer adds metadata or tags, of which S3 takes only so many.
+    pub fn can_break_limits(&self) -> bool {
+        self.rules.is_some() || self.netlify.is_some() || !self.common.metadata.is_empty()
+    }
+
     /// For the file `name`, stored with `encoding` if it is compressed.
     pub fn of_file(
         &self,
@@ -55,6 +60,7 @@ impl Wishes {
     pub fn of_redirect(&self, name: &str, to: &str) -> (Headers, Phase, Vec<Because>) {
         let (mut headers, _, because) = self.of_file(name, None);
         headers.website_redirect = Some(to.to_owned());
-        (headers, Phase::EntryPoint, because)
+        // Not an entry point: a copy of an object leaves its redirect behind, so no release could keep it.
+        (headers, Phase::Ordinary, because)
     }
 }

@@ -471,7 +471,7 @@ fn tagging(tags: &std::collections::BTreeMap<String, String>) -> String {
     pairs.join("&")
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     /// What RFC 3986 leaves unreserved, and the slash between the parts of a key.
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')

@@ -1,0 +1,235 @@
+//! ROLLBACK: the entry points of an earlier release are copied back from beside the site, and only they are invalidated.
+//! Nothing is built and nothing is uploaded, so it takes seconds; refused when assets of that release are gone.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::{Access, Failure, Journal, Outcome};
+
+use crate::aws::Bucket;
+use crate::cloudfront::Cdn;
+use crate::compare::RemoteObject;
+use crate::config::Config;
+use crate::live::{Build, Live};
+use crate::manifest::Entry;
+use crate::phase::Phase;
+use crate::releases::{self, Kept, Target};
+
+/// Copies under way at once.
+const COPIES: usize = 32;
+/// Missing objects that are named.
+const NAMED: usize = 10;
+
+/// What puts a release back. Pure data.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Restoration {
+    /// Entry points that are other ones now, or absent.
+    pub entry_points: Vec<(String, Entry)>,
+    /// Entry points that are the same already.
+    pub unchanged: usize,
+    /// Assets that the release needs and that are gone.
+    pub missing: Vec<String>,
+    /// Assets that have the same name and another content by now.
+    pub changed: Vec<String>,
+}
+
+impl Restoration {
+    /// Compares the objects of a release with the listing.
+    pub fn new(release: &BTreeMap<String, Entry>, listing: &[RemoteObject]) -> Self {
+        let live: BTreeMap<&str, &RemoteObject> = listing
+            .iter()
+            .map(|object| (object.name.as_str(), object))
+            .collect();
+        let mut restoration = Self::default();
+        for (name, entry) in release {
+            let same = live
+                .get(name.as_str())
+                .map(|live| live.size == entry.size && live.etag == entry.etag);
+            match (entry.phase, same) {
+                (Phase::EntryPoint, Some(true)) => restoration.unchanged += 1,
+                (Phase::EntryPoint, _) => {
+                    restoration.entry_points.push((name.clone(), entry.clone()))
+                }
+                (_, None) => restoration.missing.push(name.clone()),
+                (_, Some(false)) => restoration.changed.push(name.clone()),
+                (_, Some(true)) => {}
+            }
+        }
+        restoration
+    }
+
+    fn lines(&self, prefix: &str, id: &str) -> String {
+        let mut out = String::new();
+        for (name, _) in &self.entry_points {
+            let _ = writeln!(out, "restore {prefix}{name}  (release {id})");
+        }
+        let _ = write!(
+            out,
+            "plan: restore {}, unchanged {}",
+            self.entry_points.len(),
+            self.unchanged
+        );
+        out
+    }
+}
+
+/// Puts `target` back.
+///
+/// # Errors
+/// When there is no such release, or assets of it are gone, before anything is changed.
+pub async fn roll_back(
+    config: &Config,
+    target: &Target,
+    build: &Build,
+    access: Access,
+    journal: &Journal,
+) -> Result<Outcome, Failure> {
+    let sdk = access.open().await?;
+    let bucket = Bucket::new(&sdk, &config.destination);
+    let cdn = Cdn::new(&sdk);
+    let distributions = cdn
+        .observe(&config.distributions, &config.destination.bucket)
+        .await?;
+    let listing = bucket.list(vec![(None, None)]).try_concat().await?;
+    let live = Live::read(&bucket, config, build).await?;
+    live.check_lease()?;
+    let release = target.of(live.manifest())?.clone();
+    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(&release.id)).await? else {
+        return Err(Failure::new(format!(
+            "the list of release `{}` is gone",
+            release.id
+        )));
+    };
+    let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!(
+            "could not read the list of release `{}`: {error}",
+            release.id
+        ))
+    })?;
+    let restoration = Restoration::new(&kept.objects, &listing);
+    shared::log::line(restoration.lines(config.destination.prefix.as_str(), &release.id));
+    if !restoration.changed.is_empty() {
+        tracing::warn!(
+            "{} assets have the same name and another content by now, so the restored pages get the new ones: {}",
+            restoration.changed.len(),
+            some(&restoration.changed)
+        );
+    }
+    if !restoration.missing.is_empty() && !config.force {
+        return Err(Failure::new(format!(
+            "release `{}` cannot be put back: {} of its assets are gone, {}",
+            release.id,
+            restoration.missing.len(),
+            some(&restoration.missing)
+        ))
+        .hint("deploy that build again; a longer RETAIN keeps assets longer; FORCE restores the pages all the same"));
+    }
+    if config.dry_run {
+        let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
+        return Ok(Outcome {
+            summary,
+            ..Outcome::default()
+        });
+    }
+    let taken = live.take(&bucket, journal).await?;
+    let bucket = Arc::new(bucket);
+    let copies = restoration.entry_points.iter().map(|(name, entry)| {
+        let bucket = Arc::clone(&bucket);
+        async move {
+            let etag = bucket
+                .copy(&releases::copy_name(entry), name, entry, journal, "restore")
+                .await?;
+            Ok::<_, Failure>((
+                name.clone(),
+                Entry {
+                    etag,
+                    ..entry.clone()
+                },
+            ))
+        }
+    });
+    let restored: BTreeMap<String, Entry> = stream::iter(copies)
+        .buffer_unordered(COPIES)
+        .try_collect()
+        .await?;
+    let prefix = config.destination.prefix.as_str();
+    let keys: Vec<String> = restored
+        .keys()
+        .map(|name| [prefix, name].concat())
+        .collect();
+    cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
+        .await?;
+    let count = restored.len();
+    live.finish_rollback(&bucket, taken, release.clone(), restored, journal)
+        .await?;
+    Ok(Outcome {
+        summary: format!(
+            "Rollback successful: release `{}` (build {}) is live again, restored {count}, unchanged {} in `{}`",
+            release.id, release.build, restoration.unchanged, config.destination
+        ),
+        variables: BTreeMap::from([("S3_DEPLOY_RELEASE", release.id)]),
+    })
+}
+
+fn some(names: &[String]) -> String {
+    let mut text: Vec<String> = names
+        .iter()
+        .take(NAMED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if names.len() > NAMED {
+        text.push(format!("and {} more", names.len() - NAMED));
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_points_are_restored_and_assets_have_to_be_there() {
+        let entry = |etag: &str, phase| Entry {
+            size: 1,
+            etag: etag.to_owned(),
+            content: String::new(),
+            headers: String::new(),
+            phase,
+        };
+        let release = BTreeMap::from(
+            [
+                ("same.html", entry("a", Phase::EntryPoint)),
+                ("edited.html", entry("b", Phase::EntryPoint)),
+                ("deleted.html", entry("c", Phase::EntryPoint)),
+                ("app.1.js", entry("d", Phase::Immutable)),
+                ("gone.1.js", entry("e", Phase::Immutable)),
+                ("style.css", entry("f", Phase::Ordinary)),
+            ]
+            .map(|(name, entry)| (name.to_owned(), entry)),
+        );
+        let object = |name: &str, etag: &str| RemoteObject {
+            name: name.to_owned(),
+            size: 1,
+            etag: etag.to_owned(),
+        };
+        let listing = [
+            object("same.html", "a"),
+            object("edited.html", "x"),
+            object("app.1.js", "d"),
+            object("style.css", "y"),
+            object("new.html", "z"),
+        ];
+        let restoration = Restoration::new(&release, &listing);
+        let names: Vec<_> = restoration
+            .entry_points
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, ["deleted.html", "edited.html"]);
+        assert_eq!(restoration.unchanged, 1);
+        assert_eq!(restoration.missing, ["gone.1.js"]);
+        assert_eq!(restoration.changed, ["style.css"]);
+    }
+}
