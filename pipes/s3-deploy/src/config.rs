@@ -449,8 +449,6 @@ mod tests {
         - must be of boolean type
         EXPIRES:
         - unallowed value soon (a timestamp looks like `2026-12-01T00:00:00Z`)
-        EXTRA_ARGS:
-        - is not supported; DELETE_FLAG stands for --delete, DRY_RUN for --dryrun, and ACL, CACHE_CONTROL, CONTENT_ENCODING, EXPIRES and STORAGE_CLASS for the flags of these names
         LOCAL_PATH:
         - required field (its value is the literal `$LOCAL_PATH`, so that variable is not defined for this step)
         PRE_EXECUTION_SCRIPT:
@@ -460,7 +458,7 @@ mod tests {
         STORAGE_CLASS:
         - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
         TIMEOUT:
-        - unallowed value 0 (it is the number of seconds that the run may take)
+        - unallowed value 0 (it is at least 1)
         "
         );
     }

@@ -94,7 +94,7 @@ mod tests {
         (0..40).for_each(|count| pace.answered(1 + count));
         assert_eq!(pace.limit(), 128);
         // Still slow after a whole round: again.
-        (0..128).for_each(|_| pace.answered(60));
+        (0..89).for_each(|_| pace.answered(60));
         assert_eq!(pace.limit(), 64);
         assert_eq!(Pace::new(2, 0).limit(), 2);
     }

@@ -8,5 +8,6 @@ mod credentials;
 mod deploy;
 mod interrupted;
 mod network;
+mod property;
 mod renewal;
 mod step;
