@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// Names spelled out in the log for one kind of change; all of them stand in `report.json`.
 const NAMES_IN_LOG: usize = 10;
@@ -19,7 +21,12 @@ pub struct Journal {
 }
 
 /// What is left to do when a run ends early, such as the abort of an upload in parts.
-type Cleanup = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+struct Cleanup {
+    name: String,
+    work: Work,
+}
 
 /// What the journal holds, as it goes into `report.json`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -56,17 +63,25 @@ impl Journal {
         }
     }
 
-    /// Keeps `cleanup` for the case that the run ends before [`Journal::settle`] is called with the number that
-    /// this gives: by an error, a signal or the deadline, all of which drop the work where it is.
+    /// Keeps `work` for the case that the run ends before [`Journal::settle`] is called with the number that this
+    /// gives: by an error, a signal or the deadline, all of which drop what is under way. `name` is what would be
+    /// left behind, such as ``the unfinished upload of `large.bin` ``.
     pub fn clean_up_unless_settled(
         &self,
-        cleanup: impl Future<Output = ()> + Send + 'static,
+        name: impl Into<String>,
+        work: impl Future<Output = ()> + Send + 'static,
     ) -> u64 {
         let mut cleanups = self.cleanups.lock().unwrap_or_else(PoisonError::into_inner);
         let number = cleanups
             .last_key_value()
             .map_or(0, |(number, _)| number + 1);
-        cleanups.insert(number, Box::pin(cleanup));
+        cleanups.insert(
+            number,
+            Cleanup {
+                name: name.into(),
+                work: Box::pin(work),
+            },
+        );
         number
     }
 
@@ -78,12 +93,18 @@ impl Journal {
             .remove(&number);
     }
 
-    /// Does all that is left, one after another: there are few, and the process is about to end.
-    pub(crate) async fn clean_up(&self) {
+    /// Does all that is left, all of it at once, and names what could not be done in time.
+    pub(crate) async fn clean_up(&self, limit: Duration) {
         let cleanups =
             std::mem::take(&mut *self.cleanups.lock().unwrap_or_else(PoisonError::into_inner));
-        for cleanup in cleanups.into_values() {
-            cleanup.await;
+        let end = Instant::now() + limit;
+        let started = cleanups
+            .into_values()
+            .map(|cleanup| (cleanup.name, tokio::spawn(cleanup.work)));
+        for (name, work) in started.collect::<Vec<_>>() {
+            if tokio::time::timeout_at(end, work).await.is_err() {
+                tracing::warn!("left behind, since there was no answer in time: {name}");
+            }
         }
     }
 

@@ -93,7 +93,7 @@ where
     let work = async {
         let ending = until_signal(environment, journal, deploy).await;
         // An image is killed some seconds after SIGTERM; what is not cleaned up by then never will be.
-        let _ = tokio::time::timeout(CLEANUP_TIMEOUT, journal.clean_up()).await;
+        journal.clean_up(CLEANUP_TIMEOUT).await;
         ending
     };
     let ending = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));

@@ -220,6 +220,26 @@ mod tests {
         }
     }
 
+    /// The check value of the catalogue of CRCs, and that pieces make the same as the whole.
+    #[test]
+    fn the_crc_is_that_of_the_nvme_specification() {
+        let whole = |pieces: &[&[u8]]| {
+            let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+            pieces.iter().for_each(|piece| crc.update(piece));
+            crc.finalize()
+        };
+        assert_eq!(whole(&[b"123456789"]), 0xae8b_1486_0a79_9888);
+        assert_eq!(whole(&[b"1234", b"", b"56789"]), 0xae8b_1486_0a79_9888);
+        let large: Vec<u8> = (0..20_000_000_u32)
+            .map(|number| (number * 31 >> 3) as u8)
+            .collect();
+        let (front, back) = large.split_at(8 << 20);
+        assert_eq!(
+            whole(&[front, back]),
+            crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &large)
+        );
+    }
+
     #[test]
     fn parts_are_cut_at_their_size_however_the_bytes_arrive() {
         let whole = |chunks: &[&[u8]], size| {

@@ -192,14 +192,17 @@ impl Live {
             ..self.manifest.clone()
         };
         let (bucket, condition) = (bucket.clone(), etag.clone());
-        let cleanup = journal.clean_up_unless_settled(async move {
-            let bytes = returned.write().unwrap_or_default();
-            if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
-                tracing::warn!(
-                    "could not give back the right to deploy, which ends by itself: {failure}"
-                );
-            }
-        });
+        let cleanup = journal.clean_up_unless_settled(
+            "the right to deploy, which ends by itself",
+            async move {
+                let bytes = returned.write().unwrap_or_default();
+                if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
+                    tracing::warn!(
+                        "could not give back the right to deploy, which ends by itself: {failure}"
+                    );
+                }
+            },
+        );
         Ok(Taken {
             etag,
             cleanup: Some(cleanup),

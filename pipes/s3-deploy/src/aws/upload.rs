@@ -196,7 +196,8 @@ impl Bucket {
             .bucket(bucket)
             .key(key)
             .upload_id(&id);
-        let cleanup = journal.clean_up_unless_settled(async move {
+        let left = format!("the unfinished upload `{id}` of `{}`", wish.key);
+        let cleanup = journal.clean_up_unless_settled(left, async move {
             if let Err(error) = abort.send().await {
                 tracing::warn!(
                     "could not abort an unfinished upload: {}",
@@ -268,7 +269,9 @@ impl Bucket {
         digest::check_unchanged(file, &open, read)?;
         done.sort_by_key(|part| part.part_number);
         let pending = journal.begin("upload", &wish.key);
-        let whole = STANDARD.encode(crc.finalize().to_be_bytes());
+        // S3 compares it with what it makes of the parts' own; other stores know only checksums of checksums.
+        let whole =
+            (self.checksums && self.is_aws).then(|| STANDARD.encode(crc.finalize().to_be_bytes()));
         let answer = self
             .client
             .complete_multipart_upload()
@@ -281,7 +284,7 @@ impl Bucket {
                     .build(),
             )
             .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
-            .set_checksum_crc64_nvme(self.checksums.then_some(whole))
+            .set_checksum_crc64_nvme(whole)
             .send()
             .await;
         match answer {

@@ -92,6 +92,11 @@ impl Step {
         self.issuer.step(&self.repository).sign()
     }
 
+    /// The pipe with role and token, and no LOCAL_PATH.
+    pub fn pipe_without_site(&self) -> Pipe<'_> {
+        self.pipe().env("LOCAL_PATH", "")
+    }
+
     /// The pipe with its own variables and no credentials.
     pub fn pipe_without_credentials(&self) -> Pipe<'_> {
         Pipe::new(env!("CARGO_BIN_EXE_s3-deploy"))
