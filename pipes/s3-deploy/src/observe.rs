@@ -70,6 +70,7 @@ pub async fn observe(
 ) -> Result<Plan, Failure> {
     let mut plan = Plan::default();
     let mut wished = site.objects.iter().copied().peekable();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut comparing = FuturesUnordered::new();
     let mut open = Vec::new();
     let mut ranges = ranges(site).into_iter();
@@ -128,15 +129,17 @@ pub async fn observe(
             continue;
         }
         while !jobs.is_empty() {
+            // No more threads than cores: they are what hashing costs, and each holds a buffer.
+            if comparing.len() >= threads
+                && let Some(verdicts) = comparing.next().await
+            {
+                take(site, verdicts, rules, &mut plan, &mut open)?;
+            }
             let chunk = jobs.split_off(jobs.len().saturating_sub(CHUNK));
             let site = Arc::clone(site);
             comparing.push(tokio::task::spawn_blocking(move || {
                 compare_chunk(&site, chunk)
             }));
-        }
-        // What is ready is taken in between, so that verdicts do not pile up.
-        while let Some(Some(verdicts)) = futures_util::FutureExt::now_or_never(comparing.next()) {
-            take(site, verdicts, rules, &mut plan, &mut open)?;
         }
     }
     while let Some(verdicts) = comparing.next().await {
