@@ -89,7 +89,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(cannot_start)?;
+        .map_err(|error| cannot_start(&error))?;
     let work = async {
         let ending = until_signal(environment, journal, deploy).await;
         // An image is killed some seconds after SIGTERM; what is not cleaned up by then never will be.
@@ -115,8 +115,8 @@ async fn until_signal<D>(
 where
     D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
 {
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| cannot_start(&error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| cannot_start(&error))?;
     tokio::select! {
         ending = deploy(environment, journal) => ending,
         name = next(&mut terminate, "SIGTERM") => Err(interrupted(name)),
@@ -124,7 +124,7 @@ where
     }
 }
 
-fn cannot_start(error: std::io::Error) -> Failure {
+fn cannot_start(error: &std::io::Error) -> Failure {
     Failure::new(format!("could not start: {error}"))
 }
 

@@ -26,7 +26,7 @@ const LISTINGS: usize = 32;
 /// The most keys that one DeleteObjects takes.
 const DELETE_BATCH: usize = 1000;
 /// Bodies in memory at once, in KiB.
-const BODIES: usize = 48 * 1024;
+const BODIES: u32 = 48 * 1024;
 
 /// The bucket of one run.
 #[derive(Clone)]
@@ -81,7 +81,7 @@ impl Bucket {
             is_aws,
             checksums: shared::checksums_when_supported(sdk),
             slow_downs,
-            bodies: Arc::new(Semaphore::new(BODIES)),
+            bodies: Arc::new(Semaphore::new(BODIES as usize)),
         }
     }
 

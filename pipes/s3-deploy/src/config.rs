@@ -267,42 +267,13 @@ impl Settings for Config {
             .optional("RULES_FILE", variables.rules_file)
             .map(PathBuf::from);
         let destination = faults.required("S3_BUCKET", variables.s3_bucket);
-        let shard = faults.optional("SHARD", variables.shard).unwrap_or(false);
-        let shard_merge = faults
-            .optional("SHARD_MERGE", variables.shard_merge)
-            .unwrap_or(false);
-        let rollback = faults.optional("ROLLBACK", variables.rollback);
-        if (rollback.is_some() || shard || shard_merge) && !manifest {
-            faults.add(
-                "MANIFEST",
-                "unallowed value false (ROLLBACK, SHARD and SHARD_MERGE need the manifest)",
-            );
-        }
-        let share = match (shard, shard_merge) {
-            (true, false) => Share::One,
-            (false, true) => Share::Merge,
-            (false, false) => Share::All,
-            (true, true) => {
-                faults.add(
-                    "SHARD",
-                    "unallowed value true (SHARD_MERGE is true: that is for the step behind)",
-                );
-                Share::All
-            }
-        };
-        let command = match rollback {
-            Some(_) if share != Share::All => {
-                faults.add(
-                    "ROLLBACK",
-                    "cannot be given together with SHARD or SHARD_MERGE",
-                );
-                None
-            }
-            Some(target) => Some(Command::RollBack(target)),
-            None => faults
-                .required("LOCAL_PATH", variables.local_path)
-                .map(|path| Command::Deploy(PathBuf::from(path), share)),
-        };
+        let asked = (
+            variables.rollback,
+            variables.shard,
+            variables.shard_merge,
+            variables.local_path,
+        );
+        let command = command(asked, manifest, faults);
         Some(Self {
             destination: destination?,
             command: command?,
@@ -328,6 +299,50 @@ impl Settings for Config {
 
     fn deadline(&self) -> Duration {
         self.timeout
+    }
+}
+
+type Asked = (Field<Target>, Field<bool>, Field<bool>, Field<String>);
+
+/// What the run does, from ROLLBACK, SHARD, SHARD_MERGE and LOCAL_PATH.
+fn command(
+    (rollback, shard, shard_merge, local_path): Asked,
+    manifest: bool,
+    faults: &mut Faults,
+) -> Option<Command> {
+    let shard = faults.optional("SHARD", shard).unwrap_or(false);
+    let shard_merge = faults.optional("SHARD_MERGE", shard_merge).unwrap_or(false);
+    let rollback = faults.optional("ROLLBACK", rollback);
+    if (rollback.is_some() || shard || shard_merge) && !manifest {
+        faults.add(
+            "MANIFEST",
+            "unallowed value false (ROLLBACK, SHARD and SHARD_MERGE need the manifest)",
+        );
+    }
+    let share = match (shard, shard_merge) {
+        (true, false) => Share::One,
+        (false, true) => Share::Merge,
+        (false, false) => Share::All,
+        (true, true) => {
+            faults.add(
+                "SHARD",
+                "unallowed value true (SHARD_MERGE is true: that is for the step behind)",
+            );
+            Share::All
+        }
+    };
+    match rollback {
+        Some(_) if share != Share::All => {
+            faults.add(
+                "ROLLBACK",
+                "cannot be given together with SHARD or SHARD_MERGE",
+            );
+            None
+        }
+        Some(target) => Some(Command::RollBack(target)),
+        None => faults
+            .required("LOCAL_PATH", local_path)
+            .map(|path| Command::Deploy(PathBuf::from(path), share)),
     }
 }
 

@@ -176,7 +176,7 @@ fn take(
     for (job, verdict) in verdicts {
         match verdict {
             Verdict::HeadersUnknown(_) | Verdict::Unknown if rules.headers => {
-                open.push((job, verdict))
+                open.push((job, verdict));
             }
             verdict => plan.add(site, job.object, verdict),
         }
@@ -235,7 +235,7 @@ async fn resolve(
 
 /// Whether the live headers break the wish: what is not wished for is left to S3.
 fn differs(wish: &Headers, live: &Live) -> bool {
-    let expires = wish.expires.map(|time| time.http_date());
+    let expires = wish.expires.map(shared::Timestamp::http_date);
     let fields: [(&str, Option<&str>); 9] = [
         ("content-type", wish.content_type.as_deref()),
         ("cache-control", wish.cache_control.as_deref()),

@@ -137,7 +137,7 @@ impl Plan {
                 }
             }
             Verdict::HeadersDiffer(entry) => {
-                self.act(site, object, Reason::HeadersDiffer(Box::new(entry)))
+                self.act(site, object, Reason::HeadersDiffer(Box::new(entry)));
             }
             Verdict::SizeDiffers => self.act(site, object, Reason::SizeDiffers),
             Verdict::ContentDiffers => self.act(site, object, Reason::ContentDiffers),

@@ -142,80 +142,6 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
         wishes,
         ..
     } = site;
-    objects.reserve_exact(tree.len() + redirects.len());
-    let number = |index: usize| {
-        u32::try_from(index).map_err(|_| Failure::new("LOCAL_PATH holds too many files"))
-    };
-    for index in 0..tree.len() {
-        let file = tree.file(index);
-        let own = number(index)?;
-        if wanted.is_empty() {
-            objects.push(Object {
-                name: own,
-                source: own,
-                shape: Shape::Plain,
-            });
-            continue;
-        }
-        let exists = |name: &str| tree.find(name).is_some();
-        // A rule that names an encoding speaks of the bytes as they are.
-        if wishes.of_file(file.name, None).0.content_encoding.is_some() {
-            objects.push(Object {
-                name: own,
-                source: own,
-                shape: Shape::Plain,
-            });
-            continue;
-        }
-        if let Some((_, encoding)) = compress::original_of_sibling(file.name, &exists) {
-            objects.push(Object {
-                name: own,
-                source: own,
-                shape: Shape::PrecompressedBeside(encoding),
-            });
-            continue;
-        }
-        let variants = compress::variants(file.name, file.size, &exists, wanted);
-        if variants
-            .iter()
-            .all(|variant| !variant.key_suffix.is_empty())
-        {
-            objects.push(Object {
-                name: own,
-                source: own,
-                shape: Shape::Plain,
-            });
-        }
-        for variant in variants {
-            let beside = !variant.key_suffix.is_empty();
-            match variant.source {
-                // A sibling beside the object is an object already, by its own name.
-                VariantSource::Sibling(_) if beside => {}
-                VariantSource::Sibling(sibling) => {
-                    let source = number(tree.find(&sibling).unwrap_or(index))?;
-                    objects.push(Object {
-                        name: own,
-                        source,
-                        shape: Shape::Precompressed(variant.encoding),
-                    });
-                }
-                VariantSource::Compressed if beside => {
-                    objects.push(Object {
-                        name: own,
-                        source: own,
-                        shape: Shape::CompressedBeside(variant.encoding),
-                    });
-                }
-                VariantSource::Compressed => {
-                    objects.push(Object {
-                        name: own,
-                        source: own,
-                        shape: Shape::Compressed(variant.encoding),
-                    });
-                }
-            }
-        }
-    }
     // A file wins over a redirect of its name, unless that is forced (`301!`), as on Netlify.
     redirects.retain(|redirect| {
         let is_file = tree.find(&redirect.name).is_some();
@@ -227,17 +153,85 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
         }
         !is_file || redirect.forced
     });
-    objects.retain(|object| {
-        let name = tree.file(object.name as usize).name;
-        !redirects.iter().any(|redirect| redirect.name == name)
-    });
+    objects.reserve_exact(tree.len() + redirects.len());
+    for index in 0..tree.len() {
+        let name = tree.file(index).name;
+        if redirects.iter().any(|redirect| redirect.name == name) {
+            continue;
+        }
+        // A rule that names an encoding speaks of the bytes as they are.
+        if wanted.is_empty() || wishes.of_file(name, None).0.content_encoding.is_some() {
+            let own = number(index)?;
+            objects.push(Object {
+                name: own,
+                source: own,
+                shape: Shape::Plain,
+            });
+        } else {
+            add_encoded(tree, index, wanted, objects)?;
+        }
+    }
     for index in 0..redirects.len() {
-        let own = number(index)?;
         objects.push(Object {
-            name: own,
+            name: number(index)?,
             source: 0,
             shape: Shape::Redirect,
         });
     }
     Ok(())
+}
+
+/// The objects of one file when text is to be compressed.
+fn add_encoded(
+    tree: &Tree,
+    index: usize,
+    wanted: &[Encoding],
+    objects: &mut Vec<Object>,
+) -> Result<(), Failure> {
+    let file = tree.file(index);
+    let name = number(index)?;
+    let exists = |name: &str| tree.find(name).is_some();
+    if let Some((_, encoding)) = compress::original_of_sibling(file.name, &exists) {
+        objects.push(Object {
+            name,
+            source: name,
+            shape: Shape::PrecompressedBeside(encoding),
+        });
+        return Ok(());
+    }
+    let variants = compress::variants(file.name, file.size, &exists, wanted);
+    if variants
+        .iter()
+        .all(|variant| !variant.key_suffix.is_empty())
+    {
+        objects.push(Object {
+            name,
+            source: name,
+            shape: Shape::Plain,
+        });
+    }
+    for variant in variants {
+        let encoding = variant.encoding;
+        let (source, shape) = match (variant.source, variant.key_suffix) {
+            (VariantSource::Sibling(sibling), "") => (
+                number(tree.find(&sibling).unwrap_or(index))?,
+                Shape::Precompressed(encoding),
+            ),
+            // A sibling beside the object is an object already, by its own name.
+            (VariantSource::Sibling(_), _) => continue,
+            (VariantSource::Compressed, "") => (name, Shape::Compressed(encoding)),
+            (VariantSource::Compressed, _) => (name, Shape::CompressedBeside(encoding)),
+        };
+        objects.push(Object {
+            name,
+            source,
+            shape,
+        });
+    }
+    Ok(())
+}
+
+fn number(index: usize) -> Result<u32, Failure> {
+    u32::try_from(index)
+        .map_err(|_| Failure::new("LOCAL_PATH holds more files than this pipe can count"))
 }

@@ -50,7 +50,7 @@ impl Restoration {
             match (entry.phase, same) {
                 (Phase::EntryPoint, Some(true)) => restoration.unchanged += 1,
                 (Phase::EntryPoint, _) => {
-                    restoration.entry_points.push((name.clone(), entry.clone()))
+                    restoration.entry_points.push((name.clone(), entry.clone()));
                 }
                 (_, None) => restoration.missing.push(name.clone()),
                 (_, Some(false)) => restoration.changed.push(name.clone()),

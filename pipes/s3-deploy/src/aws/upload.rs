@@ -44,6 +44,32 @@ const ENOUGH_TIME: u64 = 4 << 20;
 /// Below this rate, in bytes a second, an upload counts as stuck.
 const SLOWEST: u64 = 1 << 18;
 
+/// Sets the wished headers on a request; the SDK's three builders that take them share no trait.
+macro_rules! with_headers {
+    ($request:expr, $headers:expr) => {{
+        let Headers { metadata, tags, .. } = &$headers;
+        $request
+            .set_content_type($headers.content_type.clone())
+            .set_cache_control($headers.cache_control.clone())
+            .set_content_encoding($headers.content_encoding.clone())
+            .set_content_disposition($headers.content_disposition.clone())
+            .set_content_language($headers.content_language.clone())
+            .set_expires($headers.expires.map(|time| DateTime::from(time.0)))
+            .set_acl($headers.acl.as_deref().map(ObjectCannedAcl::from))
+            .set_storage_class($headers.storage_class.as_deref().map(StorageClass::from))
+            .set_website_redirect_location($headers.website_redirect.clone())
+            .set_server_side_encryption(
+                $headers
+                    .encryption
+                    .as_deref()
+                    .map(ServerSideEncryption::from),
+            )
+            .set_ssekms_key_id($headers.kms_key_id.clone())
+            .set_metadata((!metadata.is_empty()).then(|| metadata.clone().into_iter().collect()))
+            .set_tagging((!tags.is_empty()).then(|| tagging(tags)))
+    }};
+}
+
 /// What is written for an object: its headers and where it belongs.
 struct Wish {
     key: String,
@@ -80,9 +106,7 @@ impl Bucket {
         if size > SINGLE && !compressed {
             return self.upload_parts(site, object, wish, journal).await;
         }
-        let room = u32::try_from((size >> 10) + 1)
-            .unwrap_or(u32::MAX)
-            .min(BODIES as u32);
+        let room = room_for(size);
         let _room = self.bodies.acquire_many(room).await;
         let (bytes, content) = if size <= READ_ON_THE_SPOT && !compressed {
             read(site, object)?
@@ -96,8 +120,6 @@ impl Bucket {
         let stored = bytes.len() as u64;
         // A store that takes no CRC64NVME still checks an MD5.
         let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&bytes)));
-        let Headers { metadata, tags, .. } = wish.headers.clone();
-        let headers = &wish.headers;
         let request = self
             .client
             .put_object()
@@ -105,25 +127,8 @@ impl Bucket {
             .key(&wish.key)
             .set_content_md5(md5)
             .set_checksum_algorithm(self.checksum())
-            .set_content_type(headers.content_type.clone())
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_content_disposition(headers.content_disposition.clone())
-            .set_content_language(headers.content_language.clone())
-            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
-            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .set_website_redirect_location(headers.website_redirect.clone())
-            .set_server_side_encryption(
-                headers
-                    .encryption
-                    .as_deref()
-                    .map(ServerSideEncryption::from),
-            )
-            .set_ssekms_key_id(headers.kms_key_id.clone())
-            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
-            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)))
             .body(ByteStream::from(bytes));
+        let request = with_headers!(request, wish.headers);
         let pending = journal.begin("upload", &wish.key);
         // The CRC64NVME holds the body; hashing it a second time for the signature buys nothing over TLS.
         let mut request = request.customize().disable_payload_signing();
@@ -151,33 +156,14 @@ impl Bucket {
         wish: Wish,
         journal: &Journal,
     ) -> Result<Entry, Failure> {
-        let Headers { metadata, tags, .. } = wish.headers.clone();
-        let headers = &wish.headers;
         let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.destination.bucket)
             .key(&wish.key)
             .set_checksum_algorithm(self.checksum())
-            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
-            .set_content_type(headers.content_type.clone())
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_content_disposition(headers.content_disposition.clone())
-            .set_content_language(headers.content_language.clone())
-            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
-            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .set_website_redirect_location(headers.website_redirect.clone())
-            .set_server_side_encryption(
-                headers
-                    .encryption
-                    .as_deref()
-                    .map(ServerSideEncryption::from),
-            )
-            .set_ssekms_key_id(headers.kms_key_id.clone())
-            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
-            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)));
+            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject));
+        let request = with_headers!(request, wish.headers);
         let answer = request
             .send()
             .await
@@ -248,7 +234,7 @@ impl Bucket {
             let room = self
                 .bodies
                 .clone()
-                .acquire_many_owned(((length >> 10) as u32).min(BODIES as u32))
+                .acquire_many_owned(room_for(length))
                 .await;
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             open.read_exact(&mut bytes)
@@ -357,12 +343,11 @@ impl Bucket {
             headers,
             phase,
         };
-        let Headers { metadata, tags, .. } = wish.headers.clone();
-        let headers = &wish.headers;
         let source = format!("{}/{}", self.destination.bucket, encoded(&wish.key));
         let etag = format!("\"{}\"", known.etag);
         let pending = journal.begin("copy", &wish.key);
-        let answer = self
+        let tagged = !wish.headers.tags.is_empty();
+        let request = self
             .client
             .copy_object()
             .bucket(&self.destination.bucket)
@@ -371,27 +356,8 @@ impl Bucket {
             .copy_source_if_match(&etag)
             .set_if_match(self.is_aws.then_some(etag.clone()))
             .metadata_directive(MetadataDirective::Replace)
-            .set_tagging_directive((!tags.is_empty()).then_some(TaggingDirective::Replace))
-            .set_content_type(headers.content_type.clone())
-            .set_cache_control(headers.cache_control.clone())
-            .set_content_encoding(headers.content_encoding.clone())
-            .set_content_disposition(headers.content_disposition.clone())
-            .set_content_language(headers.content_language.clone())
-            .set_expires(headers.expires.map(|time| DateTime::from(time.0)))
-            .set_acl(headers.acl.as_deref().map(ObjectCannedAcl::from))
-            .set_storage_class(headers.storage_class.as_deref().map(StorageClass::from))
-            .set_website_redirect_location(headers.website_redirect.clone())
-            .set_server_side_encryption(
-                headers
-                    .encryption
-                    .as_deref()
-                    .map(ServerSideEncryption::from),
-            )
-            .set_ssekms_key_id(headers.kms_key_id.clone())
-            .set_metadata((!metadata.is_empty()).then(|| metadata.into_iter().collect()))
-            .set_tagging((!tags.is_empty()).then(|| tagging(&tags)))
-            .send()
-            .await;
+            .set_tagging_directive(tagged.then_some(TaggingDirective::Replace));
+        let answer = with_headers!(request, wish.headers).send().await;
         match answer {
             Ok(answer) => {
                 pending.done("copied", &wish.key);
@@ -416,6 +382,13 @@ impl Bucket {
             }
         }
     }
+}
+
+/// How much of the memory for bodies one of `size` bytes takes, in KiB; one that is larger than all of it takes all.
+fn room_for(size: u64) -> u32 {
+    u32::try_from((size >> 10) + 1)
+        .unwrap_or(u32::MAX)
+        .min(BODIES)
 }
 
 fn read(site: &Site, object: Object) -> Result<(Vec<u8>, String), Failure> {

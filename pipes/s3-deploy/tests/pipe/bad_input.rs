@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use shared::testing::{Fault, Output, Pipe, Recorded, unique};
 
-use crate::step::{Step, is_own, last_line, text};
+use crate::step::{Step, last_line, text};
 
 /// Refused before any request at all.
 fn assert_refused(step: &Step, output: &Output, texts: &[&str]) {
