@@ -113,7 +113,7 @@ pub async fn observe(
                     });
                 }
                 (Some(object), None) => plan.add_new(site, object),
-                (None, Some(remote)) => plan.add_leftover(remote, rules.leftovers),
+                (None, Some(remote)) => plan.add_leftover(remote),
                 (None, None) => break,
             }
         }
@@ -150,7 +150,7 @@ pub async fn observe(
     while let Some((object, verdict)) = answers.try_next().await? {
         plan.add(site, object, verdict);
     }
-    plan.finish(site);
+    plan.finish(site, rules.leftovers);
     Ok(plan)
 }
 

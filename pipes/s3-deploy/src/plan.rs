@@ -105,6 +105,7 @@ pub struct Plan {
     pub known: Vec<(String, Entry)>,
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
+    leftovers: Vec<String>,
 }
 
 /// What the plan makes of objects that no file stands for.
@@ -154,34 +155,50 @@ impl Plan {
         });
     }
 
-    /// Adds an object that no file stands for.
-    pub fn add_leftover(&mut self, object: RemoteObject, leftovers: Leftovers<'_>) {
+    /// Adds an object that no file stands for; what becomes of it is decided at the end.
+    pub fn add_leftover(&mut self, object: RemoteObject) {
+        self.leftovers.push(object.name);
+    }
+
+    /// Decides what becomes of the leftovers, and brings everything into its order.
+    pub fn finish(&mut self, site: &Site, rules: Leftovers<'_>) {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        if rules.delete {
+            let retired = &rules.manifest.retired;
+            // Without any change this is no release, and nothing gets a release older by it.
+            let is_release = !self.actions.is_empty()
+                || leftovers.iter().any(|name| !retired.contains_key(name));
+            for name in leftovers {
+                self.retire(name, is_release, rules);
+            }
+        } else {
+            self.left = leftovers.len();
+        }
+        self.actions
+            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
+        self.deletes.sort_unstable();
+    }
+
+    fn retire(&mut self, name: String, is_release: bool, rules: Leftovers<'_>) {
         let Leftovers {
-            delete,
             retain,
             manifest,
             now,
-        } = leftovers;
-        if !delete {
-            self.left += 1;
-            return;
-        }
-        let known = manifest.retired.get(&object.name);
-        let retired = known.map_or(
+            ..
+        } = rules;
+        let retired = manifest.retired.get(&name).map_or(
             Retired {
                 since: now,
                 releases: 0,
             },
             |known| Retired {
                 since: known.since,
-                releases: known.releases + 1,
+                releases: known.releases + u32::from(is_release),
             },
         );
         // A page that was taken out has to go; it is what pages load that open tabs still need.
-        let phase = manifest
-            .objects
-            .get(&object.name)
-            .map_or_else(|| Phase::of(&object.name), |entry| entry.phase);
+        let known = manifest.objects.get(&name);
+        let phase = known.map_or_else(|| Phase::of(&name), |entry| entry.phase);
         let stays = phase != Phase::EntryPoint
             && match retain {
                 None => false,
@@ -189,17 +206,10 @@ impl Plan {
                 Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
             };
         if stays {
-            self.retained.insert(object.name, retired);
+            self.retained.insert(name, retired);
         } else {
-            self.deletes.push(object.name);
+            self.deletes.push(name);
         }
-    }
-
-    /// Brings the actions into their order.
-    pub fn finish(&mut self, site: &Site) {
-        self.actions
-            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
-        self.deletes.sort_unstable();
     }
 
     /// Whether there is nothing to do.
