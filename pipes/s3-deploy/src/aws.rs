@@ -1,7 +1,10 @@
-//! All that talks to S3: this file reads (listing, headers, the manifest) and deletes, `aws/upload.rs` writes objects,
-//! and `aws/pace.rs` says how many requests are under way.
+//! All that talks to S3, one file for each kind of request: `listing` and `own` (the pipe's own folder) read, `upload`
+//! and `parts` write objects, and this file looks at single objects and deletes. `pace` says how many are under way.
 
+mod listing;
+mod own;
 mod pace;
+mod parts;
 mod upload;
 
 use std::sync::Arc;
@@ -9,20 +12,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, Object, ObjectIdentifier};
-use futures_util::{Stream, StreamExt, stream};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, ObjectIdentifier};
 use shared::{Failure, Journal, Pending, Refusal, SdkConfig, explained};
 use tokio::sync::Semaphore;
 
+pub use self::listing::Range;
+pub use self::own::Found;
 pub use self::pace::{Pace, SlowDowns};
 
-use crate::compare::RemoteObject;
 use crate::config::Destination;
-use crate::manifest::{self, Entry, Manifest};
 
-/// Listings under way at once: 32,000 objects in memory.
-const LISTINGS: usize = 32;
 /// The most keys that one DeleteObjects takes.
 const DELETE_BATCH: usize = 1000;
 /// Bodies in memory at once, in KiB.
@@ -39,19 +38,6 @@ pub struct Bucket {
     checksums: bool,
     slow_downs: Arc<AtomicU32>,
     bodies: Arc<Semaphore>,
-}
-
-/// A part of the listing, by names: after the first, up to and with the second.
-pub type Range = (Option<String>, Option<String>);
-
-/// The manifest as it was read, or that there is none, or that it may not be read.
-pub enum Found {
-    /// It is there, with the ETag on which the next write depends.
-    Manifest(Box<Manifest>, String),
-    /// There is none.
-    Nothing,
-    /// The run may not read it: `s3:GetObject` is missing.
-    Denied(Refusal),
 }
 
 /// What a HEAD tells.
@@ -96,294 +82,6 @@ impl Bucket {
 
     fn shown(&self, name: &str) -> String {
         format!("s3://{}/{}", self.destination.bucket, self.key(name))
-    }
-
-    /// The listing, range after range, each sorted by name; several are fetched at the same time, whether or not
-    /// anybody waits for them.
-    pub fn list(
-        &self,
-        ranges: Vec<Range>,
-    ) -> impl Stream<Item = Result<Vec<RemoteObject>, Failure>> + Send + 'static {
-        let bucket = self.clone();
-        let pages = stream::iter(ranges).map(move |(after, until)| {
-            let bucket = bucket.clone();
-            tokio::spawn(async move { bucket.list_range(after.as_deref(), until.as_deref()).await })
-        });
-        pages.buffered(LISTINGS).map(|joined| {
-            joined.unwrap_or_else(|_| {
-                Err(Failure::new(
-                    "could not list the bucket: a task ended early",
-                ))
-            })
-        })
-    }
-
-    /// Any page that fails fails the run: with a part of the listing a plan would delete the wrong things.
-    async fn list_range(
-        &self,
-        after: Option<&str>,
-        until: Option<&str>,
-    ) -> Result<Vec<RemoteObject>, Failure> {
-        let prefix = self.destination.prefix.as_str();
-        let mut objects = Vec::new();
-        let mut token = None;
-        loop {
-            let page = self
-                .client
-                .list_objects_v2()
-                .bucket(&self.destination.bucket)
-                .prefix(prefix)
-                .set_start_after(
-                    after
-                        .filter(|_| token.is_none())
-                        .map(|after| self.key(after)),
-                )
-                .set_continuation_token(token.take())
-                .send()
-                .await
-                .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
-            for object in page.contents.unwrap_or_default() {
-                let object = remote(object, prefix)?;
-                if until.is_some_and(|until| object.name.as_str() > until) {
-                    return Ok(objects);
-                }
-                // The console makes an empty object `folder/` for each folder; nobody's file stands for it.
-                let is_folder =
-                    object.size == 0 && (object.name.is_empty() || object.name.ends_with('/'));
-                if !is_folder && !object.name.starts_with(manifest::FOLDER) {
-                    objects.push(object);
-                }
-            }
-            match page.next_continuation_token {
-                Some(next) if page.is_truncated == Some(true) => token = Some(next),
-                _ if page.is_truncated == Some(true) => {
-                    return Err(Failure::new(format!(
-                        "could not list `{}`: the listing stops in the middle",
-                        self.destination
-                    )));
-                }
-                _ => return Ok(objects),
-            }
-        }
-    }
-
-    fn listing_failed(&self, refusal: &Refusal) -> Failure {
-        let bucket = &self.destination.bucket;
-        if refusal.code == "NoSuchBucket" || (refusal.status == 404 && refusal.code.is_empty()) {
-            return Failure::new(format!("the bucket `{bucket}` does not exist")).hint(
-                "check S3_BUCKET, or create the bucket; names are unique across AWS, and a role of another account cannot see it",
-            );
-        }
-        let named = refusal
-            .message
-            .split_once("expecting '")
-            .and_then(|(_, rest)| rest.split('\'').next());
-        let region = refusal
-            .region
-            .as_deref()
-            .filter(|_| !refusal.is_denied())
-            .or(named);
-        match region {
-            Some(region) if refusal.changed_nothing() => {
-                Failure::new(format!("the bucket `{bucket}` is in region `{region}`"))
-                    .hint(format!("set AWS_DEFAULT_REGION to `{region}`"))
-            }
-            _ => explained(
-                refusal,
-                format!("could not list `{}`", self.destination),
-                "s3:ListBucket",
-            ),
-        }
-    }
-
-    /// Reads an object of the pipe's own folder whole, and its ETag.
-    ///
-    /// # Errors
-    /// All but that it is not there, which is nothing, and that it may not be read, which is the refusal.
-    pub async fn read(
-        &self,
-        name: &str,
-    ) -> Result<Result<Option<(Vec<u8>, String)>, Refusal>, Failure> {
-        let answer = self
-            .client
-            .get_object()
-            .bucket(&self.destination.bucket)
-            .key(self.key(name))
-            .send()
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let refusal = Refusal::from(&error);
-                return match refusal.status {
-                    404 => Ok(Ok(None)),
-                    403 => Ok(Err(refusal)),
-                    _ => Err(explained(
-                        &refusal,
-                        format!("could not read `{}`", self.shown(name)),
-                        "s3:GetObject",
-                    )),
-                };
-            }
-        };
-        let etag = answer.e_tag.unwrap_or_default();
-        let bytes = answer.body.collect().await.map_err(|error| {
-            Failure::new(format!(
-                "could not read `{}`: {}",
-                self.shown(name),
-                shared::chain(&error)
-            ))
-        })?;
-        Ok(Ok(Some((bytes.to_vec(), etag))))
-    }
-
-    /// The manifest of the last deploy.
-    ///
-    /// # Errors
-    /// When there is one that cannot be understood: a run that went on would forget what it holds.
-    pub async fn manifest(&self) -> Result<Found, Failure> {
-        let (bytes, etag) = match self.read(manifest::NAME).await? {
-            Ok(Some(found)) => found,
-            Ok(None) => return Ok(Found::Nothing),
-            Err(refusal) => return Ok(Found::Denied(refusal)),
-        };
-        let manifest = Manifest::read(&bytes).map_err(|why| {
-            Failure::new(format!("could not use the manifest `{}`: {why}", self.shown(manifest::NAME)))
-                .hint("use the newest version of the pipe; if the object is damaged, delete it, and the next run makes a new one")
-        })?;
-        Ok(Found::Manifest(Box::new(manifest), etag))
-    }
-
-    /// Writes an object of the pipe's own folder. With `unless` it is written only if the object is still the one
-    /// with that ETag, or, for an empty one, still absent; nothing is given back when somebody else was faster.
-    ///
-    /// # Errors
-    /// All other refusals.
-    pub async fn write(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        unless: Option<&str>,
-    ) -> Result<Option<String>, Failure> {
-        let (if_match, if_none_match) = match unless {
-            None => (None, None),
-            Some("") => (None, Some("*".to_owned())),
-            Some(etag) => (Some(etag.to_owned()), None),
-        };
-        let answer = self
-            .client
-            .put_object()
-            .bucket(&self.destination.bucket)
-            .key(self.key(name))
-            .content_type("application/json")
-            .set_if_match(if_match)
-            .set_if_none_match(if_none_match)
-            .set_checksum_algorithm(self.checksum())
-            .body(ByteStream::from(bytes))
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => Ok(Some(answer.e_tag.unwrap_or_default())),
-            Err(error) => {
-                let refusal = Refusal::from(&error);
-                // 412: it is another one now; 409: somebody writes it at this moment; 404: it was deleted.
-                if unless.is_some() && matches!(refusal.status, 404 | 409 | 412) {
-                    return Ok(None);
-                }
-                Err(explained(
-                    &refusal,
-                    format!("could not write `{}`", self.shown(name)),
-                    "s3:PutObject",
-                ))
-            }
-        }
-    }
-
-    /// Copies an object with all its headers, if it is still the one that `entry` speaks of, and gives the ETag of the copy.
-    ///
-    /// # Errors
-    /// When it is another one by now, or may not be copied.
-    pub async fn copy(
-        &self,
-        from: &str,
-        to: &str,
-        entry: &Entry,
-        journal: &Journal,
-        verb: &'static str,
-    ) -> Result<String, Failure> {
-        let source = format!(
-            "{}/{}",
-            self.destination.bucket,
-            upload::encoded(&self.key(from))
-        );
-        let pending = journal.begin(verb, &self.key(to));
-        // Of a copy of an object in parts the ETag is another one, so only the first copy depends on it.
-        let condition =
-            (!from.starts_with(manifest::FOLDER)).then(|| format!("\"{}\"", entry.etag));
-        let answer = self
-            .client
-            .copy_object()
-            .bucket(&self.destination.bucket)
-            .key(self.key(to))
-            .copy_source(source)
-            .set_copy_source_if_match(condition)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                pending.done(
-                    if verb == "restore" {
-                        "restored"
-                    } else {
-                        "kept"
-                    },
-                    self.key(to),
-                );
-                let etag = answer
-                    .copy_object_result
-                    .and_then(|result| result.e_tag)
-                    .unwrap_or_default();
-                Ok(etag.trim_matches('"').to_ascii_lowercase())
-            }
-            Err(error) => {
-                let refusal = Refusal::from(&error);
-                settle(pending, &refusal);
-                let doing = format!(
-                    "could not copy `{}` to `{}`",
-                    self.shown(from),
-                    self.shown(to)
-                );
-                Err(explained(
-                    &refusal,
-                    doing,
-                    "s3:GetObject` and `s3:PutObject",
-                ))
-            }
-        }
-    }
-
-    /// The names in a part of the pipe's own folder.
-    ///
-    /// # Errors
-    /// When it cannot be listed.
-    pub async fn own_names(&self, folder: &str) -> Result<Vec<String>, Failure> {
-        let answer = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.destination.bucket)
-            .prefix(self.key(folder))
-            .send()
-            .await
-            .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
-        let prefix = self.destination.prefix.as_str();
-        let keys = answer
-            .contents
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|object| object.key);
-        Ok(keys
-            .filter_map(|key| key.strip_prefix(prefix).map(str::to_owned))
-            .collect())
     }
 
     /// Headers and checksum of an object; nothing if they may not be read.
@@ -523,24 +221,4 @@ fn settle(pending: Pending<'_>, refusal: &Refusal) {
     if refusal.changed_nothing() {
         pending.refused();
     }
-}
-
-fn remote(object: Object, prefix: &str) -> Result<RemoteObject, Failure> {
-    let size = object.size.and_then(|size| u64::try_from(size).ok());
-    let name = object
-        .key
-        .as_deref()
-        .and_then(|key| key.strip_prefix(prefix))
-        .map(str::to_owned);
-    let (Some(name), Some(size)) = (name, size) else {
-        return Err(Failure::new(
-            "could not read the listing of the bucket: an object in it has no key or no size",
-        ));
-    };
-    let etag = object
-        .e_tag
-        .unwrap_or_default()
-        .trim_matches('"')
-        .to_ascii_lowercase();
-    Ok(RemoteObject { name, size, etag })
 }

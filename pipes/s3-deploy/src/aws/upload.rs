@@ -2,21 +2,15 @@
 //! itself where only the headers are new. Every body carries a CRC64NVME that S3 checks before it keeps anything.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
 
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, MetadataDirective,
-    ObjectCannedAcl, ServerSideEncryption, StorageClass, TaggingDirective,
-};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, MetadataDirective, TaggingDirective};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use shared::{ATTEMPT_TIMEOUT, Failure, Journal, Refusal, explained};
 
 use super::{BODIES, Bucket, settle};
@@ -31,12 +25,6 @@ use crate::phase::Phase;
 const SINGLE: u64 = 16 << 20;
 /// Files up to here are read on the spot; a thread would cost more than it saves.
 const READ_ON_THE_SPOT: u64 = 256 << 10;
-/// The size of a part; more only where 10,000 of them are not enough.
-const PART: u64 = 8 << 20;
-/// The most parts of an upload.
-const PARTS: u64 = 10_000;
-/// Parts of one file under way at once.
-const PARTS_AT_ONCE: usize = 6;
 /// S3 copies no more than this in one request: 5 GiB.
 const LARGEST_COPY: u64 = 5 << 30;
 /// Bodies up to here have enough time with the timeout of every request, even on a slow line.
@@ -47,34 +35,50 @@ const SLOWEST: u64 = 1 << 18;
 /// Sets the wished headers on a request; the SDK's three builders that take them share no trait.
 macro_rules! with_headers {
     ($request:expr, $headers:expr) => {{
-        let Headers { metadata, tags, .. } = &$headers;
+        let (metadata, tags) = (&$headers.metadata, &$headers.tags);
         $request
             .set_content_type($headers.content_type.clone())
             .set_cache_control($headers.cache_control.clone())
             .set_content_encoding($headers.content_encoding.clone())
             .set_content_disposition($headers.content_disposition.clone())
             .set_content_language($headers.content_language.clone())
-            .set_expires($headers.expires.map(|time| DateTime::from(time.0)))
-            .set_acl($headers.acl.as_deref().map(ObjectCannedAcl::from))
-            .set_storage_class($headers.storage_class.as_deref().map(StorageClass::from))
+            .set_expires(
+                $headers
+                    .expires
+                    .map(|time| aws_sdk_s3::primitives::DateTime::from(time.0)),
+            )
+            .set_acl(
+                $headers
+                    .acl
+                    .as_deref()
+                    .map(aws_sdk_s3::types::ObjectCannedAcl::from),
+            )
+            .set_storage_class(
+                $headers
+                    .storage_class
+                    .as_deref()
+                    .map(aws_sdk_s3::types::StorageClass::from),
+            )
             .set_website_redirect_location($headers.website_redirect.clone())
             .set_server_side_encryption(
                 $headers
                     .encryption
                     .as_deref()
-                    .map(ServerSideEncryption::from),
+                    .map(aws_sdk_s3::types::ServerSideEncryption::from),
             )
             .set_ssekms_key_id($headers.kms_key_id.clone())
             .set_metadata((!metadata.is_empty()).then(|| metadata.clone().into_iter().collect()))
-            .set_tagging((!tags.is_empty()).then(|| tagging(tags)))
+            .set_tagging((!tags.is_empty()).then(|| crate::aws::upload::tagging(tags)))
     }};
 }
 
+pub(super) use with_headers;
+
 /// What is written for an object: its headers and where it belongs.
-struct Wish {
-    key: String,
-    headers: Headers,
-    phase: Phase,
+pub(super) struct Wish {
+    pub(super) key: String,
+    pub(super) headers: Headers,
+    pub(super) phase: Phase,
 }
 
 impl Bucket {
@@ -149,179 +153,6 @@ impl Bucket {
         }
     }
 
-    async fn upload_parts(
-        &self,
-        site: &Arc<Site>,
-        object: Object,
-        wish: Wish,
-        journal: &Journal,
-    ) -> Result<Entry, Failure> {
-        let request = self
-            .client
-            .create_multipart_upload()
-            .bucket(&self.destination.bucket)
-            .key(&wish.key)
-            .set_checksum_algorithm(self.checksum())
-            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject));
-        let request = with_headers!(request, wish.headers);
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| upload_failed(&Refusal::from(&error), &wish))?;
-        let Some(id) = answer.upload_id else {
-            return Err(Failure::new(format!(
-                "could not upload `{}`: S3 named no upload",
-                wish.key
-            )));
-        };
-        // However this ends early, by an error, a signal or the deadline: parts that nobody names cost money for ever.
-        let (client, bucket, key) = (
-            self.client.clone(),
-            self.destination.bucket.clone(),
-            wish.key.clone(),
-        );
-        let abort = client
-            .abort_multipart_upload()
-            .bucket(bucket)
-            .key(key)
-            .upload_id(&id);
-        let left = format!("the unfinished upload `{id}` of `{}`", wish.key);
-        let cleanup = journal.clean_up_unless_settled(left, async move {
-            if let Err(error) = abort.send().await {
-                tracing::warn!(
-                    "could not abort an unfinished upload: {}",
-                    Refusal::from(&error)
-                );
-            }
-        });
-        let entry = self.send_parts(site, object, &wish, &id, journal).await?;
-        journal.settle(cleanup);
-        Ok(entry)
-    }
-
-    /// Reads the file once, in order, and sends several parts at the same time.
-    async fn send_parts(
-        &self,
-        site: &Arc<Site>,
-        object: Object,
-        wish: &Wish,
-        id: &str,
-        journal: &Journal,
-    ) -> Result<Entry, Failure> {
-        let Some(file) = site.file(object) else {
-            return Err(Failure::new(format!(
-                "could not upload `{}`: it has no file",
-                wish.key
-            )));
-        };
-        let path = file.path();
-        let mut open =
-            std::fs::File::open(&path).map_err(|error| digest::unreadable(&path, &error))?;
-        let part_size = PART.max(file.size.div_ceil(PARTS).next_multiple_of(1 << 20));
-        let mut fingerprint = blake3::Hasher::new();
-        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        let mut sending = FuturesUnordered::new();
-        let mut done = Vec::new();
-        let mut read = 0;
-        let mut number = 0;
-        while read < file.size {
-            if sending.len() == PARTS_AT_ONCE
-                && let Some(part) = sending.next().await
-            {
-                done.push(part?);
-            }
-            let length = part_size.min(file.size - read);
-            let room = self
-                .bodies
-                .clone()
-                .acquire_many_owned(room_for(length))
-                .await;
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-            open.read_exact(&mut bytes)
-                .map_err(|error| match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => changed(&path),
-                    _ => digest::unreadable(&path, &error),
-                })?;
-            fingerprint.update(&bytes);
-            crc.update(&bytes);
-            read += length;
-            number += 1;
-            sending.push(async move {
-                let part = self.send_part(wish, id, number, bytes).await;
-                drop(room);
-                part
-            });
-        }
-        while let Some(part) = sending.next().await {
-            done.push(part?);
-        }
-        digest::check_unchanged(file, &open, read)?;
-        done.sort_by_key(|part| part.part_number);
-        let pending = journal.begin("upload", &wish.key);
-        // S3 compares it with what it makes of the parts' own; other stores know only checksums of checksums.
-        let whole =
-            (self.checksums && self.is_aws).then(|| STANDARD.encode(crc.finalize().to_be_bytes()));
-        let answer = self
-            .client
-            .complete_multipart_upload()
-            .bucket(&self.destination.bucket)
-            .key(&wish.key)
-            .upload_id(id)
-            .multipart_upload(
-                CompletedMultipartUpload::builder()
-                    .set_parts(Some(done))
-                    .build(),
-            )
-            .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
-            .set_checksum_crc64_nvme(whole)
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                pending.done("uploaded", &wish.key);
-                let content = content_id(digest::short(&fingerprint.finalize()), object.shape);
-                Ok(entry(wish, file.size, answer.e_tag, content))
-            }
-            Err(error) => {
-                let refusal = Refusal::from(&error);
-                settle(pending, &refusal);
-                Err(upload_failed(&refusal, wish))
-            }
-        }
-    }
-
-    async fn send_part(
-        &self,
-        wish: &Wish,
-        id: &str,
-        number: i32,
-        bytes: Vec<u8>,
-    ) -> Result<CompletedPart, Failure> {
-        let timeouts = timeouts(bytes.len() as u64);
-        let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&bytes)));
-        let answer = self
-            .client
-            .upload_part()
-            .bucket(&self.destination.bucket)
-            .key(&wish.key)
-            .upload_id(id)
-            .part_number(number)
-            .set_content_md5(md5)
-            .set_checksum_algorithm(self.checksum())
-            .body(ByteStream::from(bytes))
-            .customize()
-            .disable_payload_signing()
-            .config_override(timeouts)
-            .send()
-            .await
-            .map_err(|error| upload_failed(&Refusal::from(&error), wish))?;
-        Ok(CompletedPart::builder()
-            .part_number(number)
-            .set_e_tag(answer.e_tag)
-            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
-            .build())
-    }
-
     /// Gives an object its wished headers by copying it onto itself, if it is still the one that was listed. Where
     /// that is not possible (too large, no right to read it, a store without it) it is uploaded.
     ///
@@ -385,7 +216,7 @@ impl Bucket {
 }
 
 /// How much of the memory for bodies one of `size` bytes takes, in KiB; one that is larger than all of it takes all.
-fn room_for(size: u64) -> u32 {
+pub(super) fn room_for(size: u64) -> u32 {
     u32::try_from((size >> 10) + 1)
         .unwrap_or(u32::MAX)
         .min(BODIES)
@@ -401,7 +232,7 @@ fn read(site: &Site, object: Object) -> Result<(Vec<u8>, String), Failure> {
     Ok((bytes, content))
 }
 
-fn entry(wish: &Wish, size: u64, etag: Option<String>, content: String) -> Entry {
+pub(super) fn entry(wish: &Wish, size: u64, etag: Option<String>, content: String) -> Entry {
     let etag = etag
         .unwrap_or_default()
         .trim_matches('"')
@@ -415,7 +246,7 @@ fn entry(wish: &Wish, size: u64, etag: Option<String>, content: String) -> Entry
     }
 }
 
-fn upload_failed(refusal: &Refusal, wish: &Wish) -> Failure {
+pub(super) fn upload_failed(refusal: &Refusal, wish: &Wish) -> Failure {
     let action = match (&wish.headers.acl, wish.headers.tags.is_empty()) {
         (None, true) => "s3:PutObject",
         (Some(_), true) => "s3:PutObject` and `s3:PutObjectAcl",
@@ -425,15 +256,7 @@ fn upload_failed(refusal: &Refusal, wish: &Wish) -> Failure {
     explained(refusal, format!("could not upload `{}`", wish.key), action)
 }
 
-fn changed(path: &std::path::Path) -> Failure {
-    Failure::new(format!(
-        "could not upload `{}`: it changed while it was read",
-        path.display()
-    ))
-    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts")
-}
-
-fn timeouts(bytes: u64) -> Builder {
+pub(super) fn timeouts(bytes: u64) -> Builder {
     let attempt = ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOWEST);
     Builder::new().timeout_config(
         TimeoutConfig::builder()
@@ -442,7 +265,7 @@ fn timeouts(bytes: u64) -> Builder {
     )
 }
 
-fn tagging(tags: &std::collections::BTreeMap<String, String>) -> String {
+pub(super) fn tagging(tags: &std::collections::BTreeMap<String, String>) -> String {
     let pairs: Vec<String> = tags
         .iter()
         .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
