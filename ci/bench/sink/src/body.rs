@@ -1,0 +1,129 @@
+//! In: the body of a request, plain or aws-chunked. Out: its content in one buffer, and its MD5. Frames are hashed and
+//! copied while they are still in the processor's cache, into a buffer of the announced size.
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::body::{Body, Incoming};
+use md5::{Digest, Md5};
+
+use crate::reply::Fault;
+use crate::text::base64_md5;
+
+/// A body that was read to its end.
+pub struct Received {
+    pub content: Bytes,
+    pub md5: Option<[u8; 16]>,
+}
+
+impl Received {
+    /// The digest that ETags are made of. Without hashing it is the client's own, for clients that compare it with
+    /// the ETag, and else the number given.
+    pub fn digest(&self, headers: &HeaderMap, number: u64) -> [u8; 16] {
+        let sent = || base64_md5(headers.get("content-md5")?.to_str().ok()?);
+        self.md5
+            .or_else(sent)
+            .unwrap_or_else(|| u128::from(number).to_be_bytes())
+    }
+}
+
+pub async fn receive(
+    mut body: Incoming,
+    headers: &HeaderMap,
+    hash: bool,
+) -> Result<Received, Fault> {
+    let announced = number_in(headers, "x-amz-decoded-content-length").or(body.size_hint().exact());
+    let mut content = Vec::with_capacity(usize::try_from(announced.unwrap_or(0)).unwrap_or(0));
+    let mut chunks = is_chunked(headers).then(Chunks::default);
+    let mut md5 = hash.then(Md5::new);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Fault::bad_request(&error.to_string()))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        let before = content.len();
+        match &mut chunks {
+            Some(chunks) => chunks.decode(data, &mut content)?,
+            None => content.extend_from_slice(data),
+        }
+        if let Some(md5) = &mut md5 {
+            md5.update(&content[before..]);
+        }
+    }
+    if chunks.is_some_and(|chunks| !chunks.is_complete()) {
+        return Err(Fault::bad_request("the last chunk is missing"));
+    }
+    Ok(Received {
+        content: content.into(),
+        md5: md5.map(|md5| md5.finalize().into()),
+    })
+}
+
+fn number_in(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}
+
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let sha256 = headers
+        .get("x-amz-content-sha256")
+        .and_then(|value| value.to_str().ok());
+    sha256.is_some_and(|value| value.starts_with("STREAMING-"))
+}
+
+/// Where the decoder of an aws-chunked body stands: `size[;chunk-signature=…]`, data, an empty line's end, and after
+/// the chunk of size 0 the trailers, which are not checked.
+#[derive(Default)]
+enum Chunks {
+    #[default]
+    Start,
+    Size(String),
+    Data(usize),
+    DataEnd,
+    Trailers,
+}
+
+impl Chunks {
+    fn is_complete(&self) -> bool {
+        matches!(self, Self::Trailers)
+    }
+
+    fn decode(&mut self, mut input: &[u8], content: &mut Vec<u8>) -> Result<(), Fault> {
+        while let Some(&first) = input.first() {
+            match self {
+                Self::Start => *self = Self::Size(String::new()),
+                Self::Size(line) if first == b'\n' => {
+                    let digits = line.split(';').next().unwrap_or_default().trim();
+                    let size = usize::from_str_radix(digits, 16)
+                        .map_err(|_| Fault::bad_request("chunk size"))?;
+                    *self = if size == 0 {
+                        Self::Trailers
+                    } else {
+                        Self::Data(size)
+                    };
+                    input = &input[1..];
+                }
+                Self::Size(line) => {
+                    line.push(char::from(first));
+                    input = &input[1..];
+                }
+                Self::Data(missing) => {
+                    let (data, rest) = input.split_at(input.len().min(*missing));
+                    content.extend_from_slice(data);
+                    *missing -= data.len();
+                    input = rest;
+                    if *missing == 0 {
+                        *self = Self::DataEnd;
+                    }
+                }
+                Self::DataEnd => {
+                    if first == b'\n' {
+                        *self = Self::Start;
+                    }
+                    input = &input[1..];
+                }
+                Self::Trailers => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
