@@ -1,5 +1,5 @@
-//! In: the body of a request, plain or aws-chunked. Out: its content in one buffer, and its MD5. Frames are hashed and
-//! copied while they are still in the processor's cache, into a buffer of the announced size.
+//! In: the body of a request, plain or aws-chunked. Out: its content, and its MD5. Frames are hashed and copied while
+//! they are still in the processor's cache.
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -7,16 +7,25 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
 use md5::{Digest, Md5};
 
+use crate::memory::Content;
 use crate::reply::Fault;
 use crate::text::base64_md5;
 
 /// A body that was read to its end.
 pub struct Received {
-    pub content: Bytes,
+    pub content: Vec<Bytes>,
     pub md5: Option<[u8; 16]>,
 }
 
 impl Received {
+    pub fn size(&self) -> usize {
+        self.content.iter().map(Bytes::len).sum()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content.concat()).into_owned()
+    }
+
     /// The digest that ETags are made of. Without hashing it is the client's own, for clients that compare it with
     /// the ETag, and else the number given.
     pub fn digest(&self, headers: &HeaderMap, number: u64) -> [u8; 16] {
@@ -33,28 +42,30 @@ pub async fn receive(
     hash: bool,
 ) -> Result<Received, Fault> {
     let announced = number_in(headers, "x-amz-decoded-content-length").or(body.size_hint().exact());
-    let mut content = Vec::with_capacity(usize::try_from(announced.unwrap_or(0)).unwrap_or(0));
+    let mut content = Content::new(announced);
     let mut chunks = is_chunked(headers).then(Chunks::default);
     let mut md5 = hash.then(Md5::new);
+    let mut write = |data: &[u8]| {
+        if let Some(md5) = &mut md5 {
+            md5.update(data);
+        }
+        content.append(data);
+    };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Fault::bad_request(&error.to_string()))?;
         let Some(data) = frame.data_ref() else {
             continue;
         };
-        let before = content.len();
         match &mut chunks {
-            Some(chunks) => chunks.decode(data, &mut content)?,
-            None => content.extend_from_slice(data),
-        }
-        if let Some(md5) = &mut md5 {
-            md5.update(&content[before..]);
+            Some(chunks) => chunks.decode(data, &mut write)?,
+            None => write(data),
         }
     }
     if chunks.is_some_and(|chunks| !chunks.is_complete()) {
         return Err(Fault::bad_request("the last chunk is missing"));
     }
     Ok(Received {
-        content: content.into(),
+        content: content.finish(),
         md5: md5.map(|md5| md5.finalize().into()),
     })
 }
@@ -87,7 +98,7 @@ impl Chunks {
         matches!(self, Self::Trailers)
     }
 
-    fn decode(&mut self, mut input: &[u8], content: &mut Vec<u8>) -> Result<(), Fault> {
+    fn decode(&mut self, mut input: &[u8], mut write: impl FnMut(&[u8])) -> Result<(), Fault> {
         while let Some(&first) = input.first() {
             match self {
                 Self::Start => *self = Self::Size(String::new()),
@@ -108,7 +119,7 @@ impl Chunks {
                 }
                 Self::Data(missing) => {
                     let (data, rest) = input.split_at(input.len().min(*missing));
-                    content.extend_from_slice(data);
+                    write(data);
                     *missing -= data.len();
                     input = rest;
                     if *missing == 0 {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use hyper::StatusCode;
 
+use crate::memory;
 use crate::operation::Target;
 use crate::reply::{Fault, Reply, empty, plain};
 use crate::store::{Bucket, Sink};
@@ -51,6 +52,8 @@ pub fn answer(sink: &Sink, target: &Target) -> Result<Reply, Fault> {
             drop(state);
             forget_statistics(sink);
         }
+        // Before large bodies, for the first of them to find what the later ones find.
+        "reserve" => memory::reserve(usize::try_from(number("mib")).unwrap_or(0)),
         "stats" => return Ok(plain(statistics(sink))),
         "listing" => return listing(sink, target.parameter("bucket").unwrap_or_default()),
         other => return Err(Fault::not_implemented(other)),

@@ -5,6 +5,7 @@
 mod body;
 mod control;
 mod listing;
+mod memory;
 mod multipart;
 mod objects;
 mod operation;
@@ -13,9 +14,9 @@ mod service;
 mod store;
 mod text;
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -47,7 +48,7 @@ fn main() -> std::io::Result<()> {
         });
     }
     let parent = std::os::unix::process::parent_id();
-    std::thread::spawn(move || deal_out(&listener, &queues, &sink));
+    std::thread::spawn(move || deal_out(&listener, &queues));
     // A benchmark that is killed must not leave this process behind.
     while std::os::unix::process::parent_id() == parent {
         std::thread::sleep(Duration::from_secs(1));
@@ -55,13 +56,12 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn deal_out(listener: &TcpListener, queues: &[UnboundedSender<TcpStream>], sink: &Sink) {
+fn deal_out(listener: &TcpListener, queues: &[UnboundedSender<TcpStream>]) {
     for queue in queues.iter().cycle() {
         // A client that gives up between its SYN and here is its own business.
         let Ok((stream, _)) = listener.accept() else {
             continue;
         };
-        sink.connections.fetch_add(1, Relaxed);
         let _ = queue.send(stream);
     }
 }
@@ -73,7 +73,8 @@ async fn serve(sink: Arc<Sink>, mut streams: UnboundedReceiver<TcpStream>) {
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             let stream = TokioIo::new(tokio::net::TcpStream::from_std(stream)?);
-            let answer = service_fn(|request| service::answer(&sink, request));
+            let is_new = Cell::new(true);
+            let answer = service_fn(|request| service::answer(&sink, &is_new, request));
             // A connection that ends in the middle of a request shows in the client's exit code and in the listing.
             let _ = hyper::server::conn::http1::Builder::new()
                 .header_read_timeout(None)

@@ -76,7 +76,7 @@ pub fn complete(
     let mut state = sink.state();
     let upload = state.uploads.get(upload_id(target));
     let upload = upload.ok_or_else(|| Fault::no_such_upload(upload_id(target)))?;
-    let mut chunks = Vec::new();
+    let (mut chunks, mut parts) = (Vec::new(), 0);
     let mut hash = Md5::new();
     let (numbers, etags) = (
         xml_elements(document, "PartNumber"),
@@ -92,13 +92,14 @@ pub fn complete(
             return Err(invalid(number));
         }
         hash.update(part.md5);
-        chunks.push(part.content.clone());
+        chunks.extend(part.content.iter().cloned());
+        parts += 1;
     }
-    if chunks.is_empty() || numbers.len() != etags.len() {
+    if parts == 0 || numbers.len() != etags.len() {
         return Err(invalid("none"));
     }
     let digest: [u8; 16] = hash.finalize().into();
-    let etag = format!("{}-{}", hexadecimal(&digest), chunks.len());
+    let etag = format!("{}-{}", hexadecimal(&digest), parts);
     let object = Arc::new(Object::new(
         chunks,
         etag.clone(),

@@ -86,7 +86,7 @@ pub fn put(
     let etag = hexadecimal(&body.digest(headers, sink.next_number()));
     let reply = with_etag(empty(StatusCode::OK), &etag);
     let object = Arc::new(Object::new(
-        vec![body.content],
+        body.content,
         etag,
         body.md5,
         kept_headers(headers),

@@ -1,6 +1,7 @@
 //! In: one HTTP request. Out: its response. The delay stands between the body's last byte and the answer: it plays the
 //! way to a region and back, which connections that are kept open pay once per request.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -33,7 +34,11 @@ impl Drop for InFlight<'_> {
     }
 }
 
-pub async fn answer(sink: &Sink, request: Request<Incoming>) -> Result<Reply, Infallible> {
+pub async fn answer(
+    sink: &Sink,
+    is_new: &Cell<bool>,
+    request: Request<Incoming>,
+) -> Result<Reply, Infallible> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let target = Target::read(
@@ -45,6 +50,9 @@ pub async fn answer(sink: &Sink, request: Request<Incoming>) -> Result<Reply, In
     if target.bucket == "_sink" {
         return Ok(control::answer(sink, &target).unwrap_or_else(Fault::into_reply));
     }
+    // A connection counts with its first request, since those of the benchmark itself are to stay out.
+    sink.connections
+        .fetch_add(u64::from(is_new.replace(false)), Relaxed);
     let _in_flight = InFlight::enter(sink);
     let is_upload = matches!(
         target.operation,
@@ -56,7 +64,7 @@ pub async fn answer(sink: &Sink, request: Request<Incoming>) -> Result<Reply, In
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let reply = received.and_then(|received| {
-        sink.bytes.fetch_add(received.content.len() as u64, Relaxed);
+        sink.bytes.fetch_add(received.size() as u64, Relaxed);
         *sink.state().requests.entry(target.operation).or_default() += 1;
         perform(sink, target, &head, received)
     });
@@ -71,12 +79,11 @@ fn perform(
 ) -> Result<Reply, Fault> {
     use Operation::*;
     let headers = &head.headers;
-    let document = String::from_utf8_lossy(if is_document(target.operation) {
-        &body.content
+    let document = if is_document(target.operation) {
+        body.text()
     } else {
-        &[]
-    })
-    .into_owned();
+        String::new()
+    };
     match target.operation {
         PutObject => objects::put(sink, target, headers, body),
         UploadPart => multipart::upload_part(sink, &target, headers, body),

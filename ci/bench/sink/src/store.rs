@@ -82,7 +82,7 @@ pub struct Upload {
 
 #[derive(Clone)]
 pub struct Part {
-    pub content: Bytes,
+    pub content: Vec<Bytes>,
     pub md5: [u8; 16],
 }
 
