@@ -39,11 +39,14 @@ def ours(_load, tree, address, options):
     return [options.ours], variables
 
 
+def packages(options):
+    return next(options.venv.glob("lib/python3*/site-packages"))
+
+
 def s5cmd(*arguments):
     def call(_load, tree, address, options):
-        program = next(options.venv.glob("lib/python3*/site-packages/s5cmd/bin/s5cmd"))
-        command = [program, "--log", "error", "--endpoint-url", address, *arguments, f"{tree}/", "s3://bench/"]
-        return command, KEYS | {"HOME": str(options.scratch)}
+        command = [packages(options) / "s5cmd/bin/s5cmd", "--log", "error", "--endpoint-url", address]
+        return [*command, *arguments, f"{tree}/", "s3://bench/"], KEYS | {"HOME": str(options.scratch)}
 
     return call
 
@@ -51,8 +54,9 @@ def s5cmd(*arguments):
 def rclone(*arguments):
     def call(_load, tree, address, options):
         # Over plain http every PUT fails without these two: "unseekable stream is not supported without TLS".
-        remote = {"TYPE": "s3", "PROVIDER": "AWS", "ENV_AUTH": "true", "REGION": "us-east-1", "ENDPOINT": address,
-                  "USE_DATA_INTEGRITY_PROTECTIONS": "false", "USE_UNSIGNED_PAYLOAD": "true", "FORCE_PATH_STYLE": "true"}  # fmt: skip
+        remote = {"USE_DATA_INTEGRITY_PROTECTIONS": "false", "USE_UNSIGNED_PAYLOAD": "true"}
+        remote |= {"TYPE": "s3", "PROVIDER": "AWS", "ENV_AUTH": "true", "REGION": "us-east-1"}
+        remote |= {"ENDPOINT": address, "FORCE_PATH_STYLE": "true"}
         variables = {f"RCLONE_CONFIG_SINK_{name}": value for name, value in remote.items()}
         variables |= {"HOME": str(options.scratch), "RCLONE_CONFIG": str(options.scratch / "rclone.conf")}
         return [options.venv / "bin/rclone", "sync", *arguments, tree, "sink:bench"], KEYS | variables
@@ -64,7 +68,7 @@ def aws(*arguments, concurrent=10):
     def call(_load, tree, address, options):
         settings = options.scratch / f"aws-{concurrent}.ini"
         settings.write_text(f"[default]\ns3 =\n  max_concurrent_requests = {concurrent}\n")
-        variables = {"HOME": str(options.scratch), "AWS_CONFIG_FILE": str(settings), "AWS_EC2_METADATA_DISABLED": "true"}
+        variables = {"HOME": str(options.scratch), "AWS_CONFIG_FILE": str(settings)}
         command = [options.venv / "bin/python", options.venv / "bin/aws", "--endpoint-url", address, "s3", "sync"]
         return [*command, tree, "s3://bench", "--delete", "--only-show-errors", *arguments], KEYS | variables
 
@@ -115,12 +119,11 @@ def is_slow(program, load, latency, quick):
 def versions(options):
     yield "ours " + (first_line([options.ours, "--version"]) or "of this commit")
     if "s5cmd" in options.peers:
-        program = next(options.venv.glob("lib/python3*/site-packages/s5cmd/bin/s5cmd"))
-        yield "s5cmd " + first_line([program, "version"])
+        yield "s5cmd " + first_line([packages(options) / "s5cmd/bin/s5cmd", "version"])
     if "rclone" in options.peers:
         yield first_line([options.venv / "bin/rclone", "--version"])
     if "aws" in options.peers:
-        found = importlib.metadata.distributions(path=[str(path) for path in options.venv.glob("lib/python3*/site-packages")])
+        found = importlib.metadata.distributions(path=[str(packages(options))])
         yield "aws-cli " + next(package.version for package in found if package.name == "awscli")
 
 

@@ -236,7 +236,8 @@ class Bench:
         return (
             load.name, latency, program.name, f"{result['wall']:.2f}{'' if result['runs'] > 1 else '¹'}",
             f"{result['processor']:.2f}", f"{result['memory'] / 2**20:.0f}", requests, f"{result['connections']:,}",
-            f"{result['most_in_flight']:,}", f"{result['server']:.2f}", others, correct, f"{result['wall'] / ours:.1f}" if ours else "–",
+            f"{result['most_in_flight']:,}", f"{result['server']:.2f}", others, correct,
+            f"{result['wall'] / ours:.1f}" if ours else "–",
         )  # fmt: skip
 
     def rows(self):
@@ -263,7 +264,7 @@ def heading(options):
     yield f"Versions: {', '.join(versions(options))}."
     yield (
         "The server shares the cores with each tool: its CPU is that of the runs shown, and others' cores is what the"
-        " rest of the machine used meanwhile; above 0.3 it makes a wall too long."
+        " rest of the machine used meanwhile: more than 0.3 makes walls longer."
     )
     yield "Loads: " + "; ".join(f"{name}: {LOADS[name].text}" for name in options.loads) + "."
     yield ""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Deploys the same trees with our pipe and with its peers to the same server, and prints a table: time, memory, requests,
-# whether the bucket equals the tree, and ratios to ours. The table is also left in target/bench/s3.md.
+# Deploys the same trees with our pipe and with its peers to the same server, and prints a table: time, memory,
+# requests, whether the bucket equals the tree, and ratios to ours. The table is also left in target/bench/s3.md.
 #   ci/bench/s3.sh [--loads A,B,C,D,D-no-md5,E,T] [--latency 0,20] [--peers ours,s5cmd,rclone,aws] [--quick]
 #   ci/bench/s3.sh --ours-only [--binary PATH] …    our rows only, of another binary if one is given
 #   --quick      one run each, and none that takes over a minute
@@ -63,8 +63,9 @@ runner=
 # The runner ends the server and the program that it measures.
 trap '[ -z "$runner" ] || { kill "$runner" && wait "$runner"; } 2> /dev/null || true; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
-python3 ci/bench/run.py --sink "$home/sink/release/sink" --trees "$home/loads" --scratch "$scratch" --table "$home/s3.md" \
-  --ours "$binary" --venv "$home/venv" --loads "$loads" --peers "$peers" ${arguments[@]+"${arguments[@]}"} &
+python3 ci/bench/run.py --sink "$home/sink/release/sink" --trees "$home/loads" --scratch "$scratch" \
+  --table "$home/s3.md" --ours "$binary" --venv "$home/venv" --loads "$loads" --peers "$peers" \
+  ${arguments[@]+"${arguments[@]}"} &
 runner=$!
 status=0
 wait "$runner" || status=$?

@@ -138,3 +138,33 @@ impl Chunks {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Chunks;
+
+    /// Whatever the frames' bounds are, and with signatures and trailers around the data.
+    #[test]
+    fn chunks_are_decoded_in_pieces_of_any_size() {
+        let body = b"5;chunk-signature=ab\r\nhello\r\n6\r\n world\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n";
+        for size in 1..=body.len() {
+            let (mut chunks, mut content) = (Chunks::default(), Vec::new());
+            for frame in body.chunks(size) {
+                assert!(
+                    chunks
+                        .decode(frame, |data| content.extend_from_slice(data))
+                        .is_ok()
+                );
+            }
+            assert_eq!(content, b"hello world", "frames of {size}");
+            assert!(chunks.is_complete());
+        }
+    }
+
+    #[test]
+    fn a_body_that_ends_early_is_not_complete() {
+        let mut chunks = Chunks::default();
+        assert!(chunks.decode(b"5\r\nhel", |_| {}).is_ok());
+        assert!(!chunks.is_complete());
+    }
+}

@@ -181,3 +181,55 @@ fn write_entries(answer: &mut String, found: &Page, shown: &impl Fn(&str) -> Str
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::page;
+    use crate::store::{Bucket, Object};
+
+    /// All that a client sees that asks for page after page.
+    fn walk(
+        keys: &[&str],
+        prefix: &str,
+        delimiter: &str,
+        limit: usize,
+    ) -> (Vec<String>, Vec<String>) {
+        let object = || Arc::new(Object::new(Vec::new(), String::new(), None, Vec::new()));
+        let objects: Bucket = keys
+            .iter()
+            .map(|key| ((*key).to_owned(), object()))
+            .collect();
+        let (mut contents, mut prefixes, mut after) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let page = page(&objects, prefix, delimiter, &after, limit);
+            contents.extend(page.contents.into_iter().map(|(key, _)| key));
+            prefixes.extend(page.prefixes);
+            match page.next {
+                Some((token, _)) => after = token,
+                None => return (contents, prefixes),
+            }
+        }
+    }
+
+    #[test]
+    fn every_page_size_shows_the_same() {
+        let keys = ["a", "b/1", "b/2", "b0", "c/d/e", "c/f", "ü"];
+        for limit in 1..=8 {
+            assert_eq!(walk(&keys, "", "", limit).0, keys);
+            let folded = walk(&keys, "", "/", limit);
+            assert_eq!(
+                folded,
+                (
+                    vec!["a".into(), "b0".into(), "ü".into()],
+                    vec!["b/".into(), "c/".into()]
+                )
+            );
+            assert_eq!(
+                walk(&keys, "c/", "/", limit),
+                (vec!["c/f".into()], vec!["c/d/".into()])
+            );
+        }
+    }
+}

@@ -18,7 +18,8 @@ use crate::text::{hexadecimal, xml_elements, xml_escape};
 pub fn create(sink: &Sink, target: Target, headers: &HeaderMap) -> Result<Reply, Fault> {
     let id = format!("upload-{}", sink.next_number());
     let answer = format!(
-        "<InitiateMultipartUploadResult><Bucket>{}</Bucket><Key>{}</Key><UploadId>{id}</UploadId></InitiateMultipartUploadResult>",
+        "<InitiateMultipartUploadResult><Bucket>{}</Bucket><Key>{}</Key><UploadId>{id}</UploadId>\
+         </InitiateMultipartUploadResult>",
         xml_escape(&target.bucket),
         xml_escape(&target.key),
     );
@@ -135,7 +136,8 @@ pub fn list(sink: &Sink, target: &Target) -> Reply {
         }
     }
     xml(&format!(
-        "<ListMultipartUploadsResult><Bucket>{}</Bucket><IsTruncated>false</IsTruncated>{uploads}</ListMultipartUploadsResult>",
+        "<ListMultipartUploadsResult><Bucket>{}</Bucket><IsTruncated>false</IsTruncated>{uploads}\
+         </ListMultipartUploadsResult>",
         xml_escape(&target.bucket)
     ))
 }

@@ -162,6 +162,7 @@ fn security_token(form: &str) -> Result<Reply, Fault> {
     };
     let action = action.unwrap_or_default();
     Ok(xml(&format!(
-        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{result}</{action}Result></{action}Response>"
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+         <{action}Result>{result}</{action}Result></{action}Response>"
     )))
 }

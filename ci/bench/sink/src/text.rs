@@ -168,3 +168,33 @@ pub fn iso_time(seconds: u64) -> String {
         second % 60
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        base64_md5, hexadecimal, iso_time, percent_decode, percent_encode, query_pairs,
+        xml_elements, xml_escape,
+    };
+
+    #[test]
+    fn text_survives_both_ways() {
+        let text = "a b/+%&<>\"'ü.html";
+        assert_eq!(percent_decode(&percent_encode(text)), text);
+        assert_eq!(
+            xml_elements(&format!("<Key>{}</Key>", xml_escape(text)), "Key"),
+            [text]
+        );
+        assert_eq!(
+            query_pairs("prefix=a%2Bb+c&x-id=Any"),
+            [("prefix".into(), "a+b c".into())]
+        );
+    }
+
+    #[test]
+    fn digests_and_times_are_read_and_written() {
+        let empty = base64_md5("1B2M2Y8AsgTpgAmY7PhCfg==").expect("a digest");
+        assert_eq!(hexadecimal(&empty), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(iso_time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso_time(1_709_210_096), "2024-02-29T12:34:56.000Z");
+    }
+}
