@@ -12,6 +12,12 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
+step "the target server of the benchmarks"
+sink=(--locked --manifest-path ci/bench/sink/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/bench/sink")
+cargo fmt --manifest-path ci/bench/sink/Cargo.toml --check
+cargo clippy "${sink[@]}" --all-targets -- -D warnings
+cargo test --quiet "${sink[@]}"
+
 step "one HTTP client, one TLS stack"
 for crate in hyper h2 http rustls; do
   [ "$(grep -cx "name = \"$crate\"" Cargo.lock)" = 1 ] || { echo "Cargo.lock has $crate not once"; exit 1; }

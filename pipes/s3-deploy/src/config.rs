@@ -284,7 +284,7 @@ impl Settings for Config {
             filters: extra.filters,
             follow_links: extra.follow_links.unwrap_or(true),
             size_only: extra.size_only,
-            quiet: extra.quiet != Quiet::No,
+            quiet: extra.quiet >= Quiet::OnlyErrors,
             delete: delete || extra.delete,
             delete_limit,
             retain,

@@ -10,7 +10,7 @@ use shared::{Environment, Failure, Journal};
 use crate::aws::{Bucket, Found};
 use crate::config::Config;
 use crate::guard::Claim;
-use crate::manifest::{self, Entry, Manifest, Release};
+use crate::manifest::{self, Entry, Manifest, Release, Stale};
 use crate::plan::{Leftovers, Plan, Retain};
 use crate::releases;
 
@@ -158,7 +158,22 @@ impl Live {
         self.claim.check(&live)
     }
 
-    /// Takes the lease, if there is anything to change. It is given back when the run ends early.
+    /// The keys of which earlier runs did not tell the caches; all that are known, if they were too many to name.
+    pub fn stale_keys(&self, prefix: &str) -> Vec<String> {
+        match &self.manifest.stale {
+            Stale::Nothing => Vec::new(),
+            Stale::Keys(keys) => keys.iter().cloned().collect(),
+            Stale::Everything => self
+                .manifest
+                .objects
+                .keys()
+                .map(|name| [prefix, name].concat())
+                .collect(),
+        }
+    }
+
+    /// Takes the lease, if there is anything to change. It is given back when the run ends early; that the caches have
+    /// to be told of `stale` keys is then still written down.
     ///
     /// # Errors
     /// When another run was faster.
@@ -166,10 +181,11 @@ impl Live {
         &self,
         bucket: &Bucket,
         plan: &Plan,
+        stale: &[String],
         journal: &Journal,
     ) -> Result<Taken, Failure> {
-        if self.kept && !plan.is_empty() {
-            return self.take(bucket, journal).await;
+        if self.kept && !(plan.is_empty() && stale.is_empty()) {
+            return self.take(bucket, stale, journal).await;
         }
         Ok(Taken {
             etag: self.etag.clone(),
@@ -181,28 +197,33 @@ impl Live {
     ///
     /// # Errors
     /// When another run was faster.
-    pub async fn take(&self, bucket: &Bucket, journal: &Journal) -> Result<Taken, Failure> {
-        let mut manifest = Manifest {
-            lease: Some(self.claim.lease()),
-            ..self.manifest.clone()
-        };
-        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
+    pub async fn take(
+        &self,
+        bucket: &Bucket,
+        stale: &[String],
+        journal: &Journal,
+    ) -> Result<Taken, Failure> {
+        let stale = self.manifest.stale.clone().with(stale);
         let mut returned = Manifest {
             lease: None,
+            stale,
             ..self.manifest.clone()
         };
+        let mut manifest = Manifest {
+            lease: Some(self.claim.lease()),
+            ..returned.clone()
+        };
+        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
         let (bucket, condition) = (bucket.clone(), etag.clone());
-        let cleanup = journal.clean_up_unless_settled(
-            "the right to deploy, which ends by itself",
-            async move {
-                let bytes = returned.write().unwrap_or_default();
-                if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
-                    tracing::warn!(
-                        "could not give back the right to deploy, which ends by itself: {failure}"
-                    );
-                }
-            },
-        );
+        let left = "the right to deploy, which ends by itself";
+        let cleanup = journal.clean_up_unless_settled(left, async move {
+            let bytes = returned.write().unwrap_or_default();
+            if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
+                tracing::warn!(
+                    "could not give back the right to deploy, which ends by itself: {failure}"
+                );
+            }
+        });
         Ok(Taken {
             etag,
             cleanup: Some(cleanup),
@@ -229,6 +250,7 @@ impl Live {
         objects.extend(written);
         let mut manifest = Manifest {
             lease: None,
+            stale: Stale::Nothing,
             objects,
             retired: plan.retained.clone(),
             ..self.manifest.clone()
@@ -273,6 +295,7 @@ impl Live {
     ) -> Result<(), Failure> {
         let mut manifest = Manifest {
             lease: None,
+            stale: Stale::Nothing,
             release: Some(release),
             ..self.manifest.clone()
         };

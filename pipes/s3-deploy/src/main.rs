@@ -134,7 +134,11 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         headers: live.is_kept(),
         leftovers: live.leftovers(config.delete && shard.is_none(), config.retain),
     };
-    let plan = observe(&site, &bucket, listing, &rules).await?;
+    let mut plan = observe(&site, &bucket, listing, &rules).await?;
+    if shard.is_some() {
+        // The objects of the other shares are not left over.
+        plan.left = 0;
+    }
     journal.plan(plan.to_json(&site));
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
@@ -156,23 +160,24 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         return Ok(outcome(config, &plan));
     }
 
-    let lease = live.begin(&bucket, &plan, journal).await?;
-    let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
     let changed = plan.actions.iter().map(|action| site.key(action.object));
     let deleted = plan
         .deletes
         .iter()
         .map(|name| [&site.prefix, name.as_str()].concat());
-    let changed: Vec<String> = changed.chain(deleted).collect();
+    // What an earlier run changed and could not tell the caches is told now.
+    let untold = live.stale_keys(&site.prefix);
+    let changed: Vec<String> = changed.chain(deleted).chain(untold).collect();
+    let told: &[String] = if distributions.is_empty() {
+        &[]
+    } else {
+        &changed
+    };
+    let lease = live.begin(&bucket, &plan, told, journal).await?;
+    let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
-    cdn.invalidate(
-        &distributions,
-        &changed,
-        build.run(),
-        config.timeout,
-        journal,
-    )
-    .await?;
+    cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
+        .await?;
     bucket.delete(&plan.deletes, journal).await?;
     bucket.delete(&parts, journal).await?;
     live.finish(&bucket, lease, &plan, written, config.retain, journal)

@@ -2,7 +2,7 @@
 //! object, who is deploying, and what is no longer part of the site but still there.
 //! An entry counts only while the listing shows the ETag that it holds, so a foreign overwrite voids it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,12 +31,53 @@ pub struct Manifest {
     /// Objects that are no longer part of the site and still there, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retired: BTreeMap<String, Retired>,
+    /// Keys that were changed, or were about to be, and of which the caches have not been told.
+    #[serde(default, skip_serializing_if = "Stale::is_nothing")]
+    pub stale: Stale,
     /// The releases that can be put back, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub releases: Vec<Release>,
     /// The copies of entry points, each with the newest release that has it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub copies: BTreeMap<String, String>,
+}
+
+/// What caches may still hold although it changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stale {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// These keys.
+    Keys(BTreeSet<String>),
+    /// Too many to name: take it for everything.
+    Everything,
+}
+
+impl Stale {
+    /// More keys are told to caches as a whole directory anyway.
+    const MOST: usize = 500;
+
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+
+    /// With these keys too.
+    #[must_use]
+    pub fn with(self, keys: &[String]) -> Self {
+        let mut all = match self {
+            Self::Everything => return Self::Everything,
+            Self::Nothing => BTreeSet::new(),
+            Self::Keys(keys) => keys,
+        };
+        all.extend(keys.iter().cloned());
+        match all.len() {
+            0 => Self::Nothing,
+            count if count > Self::MOST => Self::Everything,
+            _ => Self::Keys(all),
+        }
+    }
 }
 
 /// One deploy.
@@ -183,6 +224,17 @@ mod tests {
         assert!(manifest.entry("a", 2, "e").is_none());
         assert!(manifest.entry("a", 1, "f").is_none());
         assert!(manifest.entry("b", 1, "e").is_none());
+    }
+
+    #[test]
+    fn stale_keys_add_up_until_they_are_everything() {
+        let keys =
+            |from: usize, to: usize| (from..to).map(|key| key.to_string()).collect::<Vec<_>>();
+        assert_eq!(Stale::Nothing.with(&[]), Stale::Nothing);
+        let some = Stale::Nothing.with(&keys(0, 300)).with(&keys(200, 500));
+        assert_eq!(some, Stale::Keys(keys(0, 500).into_iter().collect()));
+        assert_eq!(some.with(&keys(500, 501)), Stale::Everything);
+        assert_eq!(Stale::Everything.with(&[]), Stale::Everything);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use shared::Failure;
 
 use crate::compress::{self, Encoding, VariantSource};
 use crate::config::Config;
+use crate::manifest::FOLDER;
 use crate::netlify::{self, NetlifyHeaders};
 use crate::objects::{Object, Redirect, Shape, Site};
 use crate::rules::Rules;
@@ -39,7 +40,14 @@ pub fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
         admits: &admits,
     };
     let tree = Tree::new(root, &walk)?;
-    if (0..tree.len()).any(|index| tree.file(index).name.starts_with(".git/")) {
+    let has = |folder: &str| (0..tree.len()).any(|index| tree.file(index).name.starts_with(folder));
+    if has(FOLDER) {
+        return Err(Failure::new(format!(
+            "LOCAL_PATH holds `{FOLDER}`, the folder that the pipe keeps for itself in the bucket"
+        ))
+        .hint("leave it out of the site: it was perhaps downloaded with it"));
+    }
+    if has(".git/") {
         tracing::warn!(
             "the site holds `.git`, the whole history of the repository; LOCAL_PATH may be one directory too high"
         );

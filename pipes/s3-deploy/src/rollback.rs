@@ -133,7 +133,14 @@ pub async fn roll_back(
             ..Outcome::default()
         });
     }
-    let taken = live.take(&bucket, journal).await?;
+    let prefix = config.destination.prefix.as_str();
+    let keys = restoration
+        .entry_points
+        .iter()
+        .map(|(name, _)| [prefix, name.as_str()].concat());
+    let keys: Vec<String> = keys.chain(live.stale_keys(prefix)).collect();
+    let told: &[String] = if distributions.is_empty() { &[] } else { &keys };
+    let taken = live.take(&bucket, told, journal).await?;
     let bucket = Arc::new(bucket);
     let copies = restoration.entry_points.iter().map(|(name, entry)| {
         let bucket = Arc::clone(&bucket);
@@ -154,11 +161,6 @@ pub async fn roll_back(
         .buffer_unordered(COPIES)
         .try_collect()
         .await?;
-    let prefix = config.destination.prefix.as_str();
-    let keys: Vec<String> = restored
-        .keys()
-        .map(|name| [prefix, name].concat())
-        .collect();
     cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
         .await?;
     let count = restored.len();

@@ -334,3 +334,15 @@ fn a_private_endpoint_that_is_down_is_said_without_a_change() {
     );
     assert_eq!(last_line(&output.plain()), "  nothing was changed");
 }
+
+#[test]
+fn the_pipes_own_folder_in_the_site_is_refused() {
+    let step = Step::new();
+    step.file("index.html", "x");
+    step.file(".s3-deploy/manifest.json", "{}");
+    assert_refused(
+        &step,
+        &step.pipe().run(),
+        &["✖ LOCAL_PATH holds `.s3-deploy/`, the folder that the pipe keeps for itself"],
+    );
+}

@@ -1,7 +1,10 @@
 //! Several releases of one site: assets that open tabs still need, a release that is put back, a cache that is told,
 //! and a site that several machines upload.
 
-use shared::testing::{Output, Pipe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use shared::testing::{Fault, Output, Pipe, Recorded};
 
 use crate::step::{Step, last_line};
 
@@ -294,4 +297,55 @@ fn the_cache_is_told_of_changes_before_anything_is_deleted() {
         .run();
     assert_eq!(output.code, Some(1));
     assert_eq!(last_line(&output.plain()), "  nothing was changed");
+}
+
+#[test]
+fn a_cache_that_was_not_told_is_told_by_the_next_run() {
+    let fails = Arc::new(AtomicBool::new(true));
+    let failing = Arc::clone(&fails);
+    let step = Step::with(move |request: &Recorded| {
+        let denied = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+        let asked = request.method == "POST" && request.path.ends_with("/invalidation");
+        (asked && failing.load(Ordering::Relaxed)).then(|| Fault::Status(403, denied.to_owned()))
+    });
+    step.file("index.html", "page");
+    let id = distribution(&step);
+    let role = step.role.rsplit('/').next().unwrap();
+    step.aws.put_role_policy(
+        role,
+        &serde_json::json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["s3:*", "cloudfront:*"], "Resource": "*"},
+        ]}),
+    );
+    let deploy = || step.pipe().env("CLOUDFRONT_DISTRIBUTION_ID", &id).run();
+    let output = deploy();
+    assert_eq!(output.code, Some(1));
+    assert!(
+        output
+            .plain()
+            .contains("hint: allow `cloudfront:CreateInvalidation`"),
+        "{}",
+        output.plain()
+    );
+    fails.store(false, Ordering::Relaxed);
+    step.proxy.clear();
+    let output = deploy();
+    assert!(
+        last_line(&output.plain()).contains("uploaded 0, deleted 0, unchanged 1"),
+        "{}",
+        output.plain()
+    );
+    let told =
+        |request: &Recorded| request.method == "POST" && request.path.ends_with("/invalidation");
+    assert_eq!(
+        step.proxy
+            .requests()
+            .iter()
+            .filter(|request| told(request))
+            .count(),
+        1
+    );
+    step.proxy.clear();
+    assert_eq!(deploy().code, Some(0));
+    assert!(!step.proxy.requests().iter().any(told), "once is enough");
 }
