@@ -2,7 +2,7 @@
 # The one definition of green: format, lints, the demo, every test. Sets up all it needs, with cargo and python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export CLIPPY_CONF_DIR=ci
+export CLIPPY_CONF_DIR="$PWD/ci"
 
 step() { printf '\n== %s\n' "$*"; }
 
