@@ -6,6 +6,7 @@
 mod bad_input;
 mod credentials;
 mod deploy;
+mod encrypted;
 mod interrupted;
 mod manifest;
 mod network;
