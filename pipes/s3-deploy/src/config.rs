@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::{Faults, Field, FromText, List, Settings, Timestamp};
+use shared::{Faults, Field, FromText, List, Settings};
 
 use crate::compress::Encoding;
 use crate::extra_args::{ExtraArgs, Quiet};
 use crate::filters::Filters;
 use crate::guard::DeleteLimit;
-use crate::headers::Headers;
+use crate::headers::{Headers, values};
 use crate::plan::Retain;
 use crate::releases::Target;
 
@@ -19,33 +19,6 @@ use crate::releases::Target;
 const DEFAULT_TIMEOUT: u32 = 3600;
 /// Enough for what S3 takes under one prefix, 3,500 writes a second, at 70 ms each.
 const DEFAULT_CONCURRENCY: u32 = 256;
-
-/// The canned ACLs of S3. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
-pub(crate) const ACLS: &[&str] = &[
-    "private",
-    "public-read",
-    "public-read-write",
-    "authenticated-read",
-    "aws-exec-read",
-    "bucket-owner-read",
-    "bucket-owner-full-control",
-    "log-delivery-write",
-];
-
-/// The storage classes of PutObject. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
-pub(crate) const STORAGE_CLASSES: &[&str] = &[
-    "STANDARD",
-    "REDUCED_REDUNDANCY",
-    "STANDARD_IA",
-    "ONEZONE_IA",
-    "INTELLIGENT_TIERING",
-    "GLACIER",
-    "DEEP_ARCHIVE",
-    "OUTPOSTS",
-    "GLACIER_IR",
-    "SNOW",
-    "EXPRESS_ONEZONE",
-];
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
@@ -56,7 +29,7 @@ pub struct Variables {
     acl: Field<String>,
     cache_control: Field<String>,
     content_encoding: Field<String>,
-    expires: Field<Timestamp>,
+    expires: Field<String>,
     storage_class: Field<String>,
     delete_flag: Field<bool>,
     delete_limit: Field<DeleteLimit>,
@@ -219,19 +192,23 @@ impl Settings for Config {
             .optional("EXTRA_ARGS", variables.extra_args)
             .unwrap_or_default();
         // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
-        let mut headers = Headers {
-            acl: one_of(faults, "ACL", variables.acl, ACLS),
-            cache_control: header(faults, "CACHE_CONTROL", variables.cache_control),
-            content_encoding: header(faults, "CONTENT_ENCODING", variables.content_encoding),
-            expires: faults.optional("EXPIRES", variables.expires),
-            storage_class: one_of(
-                faults,
-                "STORAGE_CLASS",
-                variables.storage_class,
-                STORAGE_CLASSES,
-            ),
-            ..Headers::default()
+        let mut headers = Headers::default();
+        let mut header = |name: &str, header: &str, field: Field<String>| {
+            if let Some(value) = faults.optional(name, field)
+                && let Err(fault) = values::set(&mut headers, header, &value)
+            {
+                faults.add(name, fault);
+            }
         };
+        header("ACL", "acl", variables.acl);
+        header("CACHE_CONTROL", "cache-control", variables.cache_control);
+        header(
+            "CONTENT_ENCODING",
+            "content-encoding",
+            variables.content_encoding,
+        );
+        header("EXPIRES", "expires", variables.expires);
+        header("STORAGE_CLASS", "storage-class", variables.storage_class);
         headers.overlay(&extra.headers);
         let mut flag = |name, field| faults.optional(name, field).unwrap_or(false);
         let delete = flag("DELETE_FLAG", variables.delete_flag);
@@ -352,34 +329,6 @@ fn at_least_one(faults: &mut Faults, name: &str, field: Field<u32>, default: u32
         faults.add(name, "unallowed value 0 (it is at least 1)");
     }
     value
-}
-
-fn one_of(
-    faults: &mut Faults,
-    name: &str,
-    field: Field<String>,
-    allowed: &[&str],
-) -> Option<String> {
-    let value = faults.optional(name, field)?.trim().to_owned();
-    if !allowed.contains(&value.as_str()) {
-        faults.add(
-            name,
-            format!("unallowed value {value} (allowed: {})", allowed.join(", ")),
-        );
-    }
-    Some(value)
-}
-
-/// A header's value: what S3 would refuse after the first uploads is refused here.
-fn header(faults: &mut Faults, name: &str, field: Field<String>) -> Option<String> {
-    let value = faults.optional(name, field)?.trim().to_owned();
-    if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        faults.add(
-            name,
-            "has a line break or a character that no header may have",
-        );
-    }
-    Some(value)
 }
 
 #[cfg(test)]

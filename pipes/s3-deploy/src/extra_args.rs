@@ -2,23 +2,18 @@
 //! The pipe that people come from appended the text to its command line unread. Here whatever has no meaning is refused
 //! before the first change: a flag that is passed over in silence may have been the one that kept a file private.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec::IntoIter;
 
-use shared::{FromText, Timestamp};
+use shared::FromText;
 
-use crate::config::{ACLS, STORAGE_CLASSES};
 use crate::filters::Filters;
-use crate::headers::Headers;
+use crate::headers::{Headers, values};
 
 /// Faults that are named in one error.
 const NAMED_FAULTS: usize = 5;
-/// S3's limit for the names and values of an object's metadata together, in bytes.
-const LARGEST_METADATA: usize = 2048;
 /// Stands for `#` while words are split: any control character, since none is left in the text by then.
 const NUMBER_SIGN: &str = "\u{1}";
-/// The kinds of server-side encryption; without a value `--sse` means the first, as in aws-cli.
-const ENCRYPTIONS: &[&str] = &["AES256", "aws:kms", "aws:kms:dsse"];
 
 /// What EXTRA_ARGS asks for. A flag that is given twice counts as given the last time, as in aws-cli.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,31 +102,31 @@ const FLAGS: &[(&str, Kind)] = &[
     ("--quiet", Kind::Switch(|args| args.quiet = Quiet::All)),
     (
         "--acl",
-        Kind::Value(|args, text| set(&mut args.headers.acl, one_of(text, ACLS))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "acl", text)),
     ),
     (
         "--cache-control",
-        Kind::Value(|args, text| set(&mut args.headers.cache_control, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "cache-control", text)),
     ),
     (
         "--content-type",
-        Kind::Value(|args, text| set(&mut args.headers.content_type, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "content-type", text)),
     ),
     (
         "--content-encoding",
-        Kind::Value(|args, text| set(&mut args.headers.content_encoding, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "content-encoding", text)),
     ),
     (
         "--content-disposition",
-        Kind::Value(|args, text| set(&mut args.headers.content_disposition, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "content-disposition", text)),
     ),
     (
         "--content-language",
-        Kind::Value(|args, text| set(&mut args.headers.content_language, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "content-language", text)),
     ),
     (
         "--expires",
-        Kind::Value(|args, text| set(&mut args.headers.expires, Timestamp::from_text(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "expires", text)),
     ),
     (
         "--metadata",
@@ -139,26 +134,21 @@ const FLAGS: &[(&str, Kind)] = &[
     ),
     (
         "--storage-class",
-        Kind::Value(|args, text| {
-            set(
-                &mut args.headers.storage_class,
-                one_of(text, STORAGE_CLASSES),
-            )
-        }),
+        Kind::Value(|args, text| values::set(&mut args.headers, "storage-class", text)),
     ),
     (
         "--sse",
-        Kind::Default(ENCRYPTIONS[0], |args, text| {
-            set(&mut args.headers.encryption, one_of(text, ENCRYPTIONS))
+        Kind::Default("AES256", |args, text| {
+            values::set(&mut args.headers, "encryption", text)
         }),
     ),
     (
         "--sse-kms-key-id",
-        Kind::Value(|args, text| set(&mut args.headers.kms_key_id, header(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "kms-key-id", text)),
     ),
     (
         "--website-redirect",
-        Kind::Value(|args, text| set(&mut args.headers.website_redirect, redirect(text))),
+        Kind::Value(|args, text| values::set(&mut args.headers, "website-redirect", text)),
     ),
 ];
 
@@ -366,11 +356,6 @@ fn meant(flag: &str) -> Option<&'static str> {
         .or_else(begun)
 }
 
-fn set<T>(place: &mut Option<T>, value: Result<T, String>) -> Result<(), String> {
-    *place = Some(value?);
-    Ok(())
-}
-
 /// aws-cli joins a pattern to the path of the directory, and Python's `os.path.join` drops that path for one that
 /// begins with `/`: such a pattern matches nothing, or it holds the whole path of the checkout.
 fn relative(text: &str) -> Result<&str, String> {
@@ -380,37 +365,6 @@ fn relative(text: &str) -> Result<&str, String> {
         ));
     }
     Ok(text)
-}
-
-fn one_of(text: &str, allowed: &[&str]) -> Result<String, String> {
-    if !allowed.contains(&text) {
-        return Err(format!(
-            "unallowed value {text} (allowed: {})",
-            allowed.join(", ")
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// A header's value: what S3 would refuse after the first uploads is refused here.
-fn header(text: &str) -> Result<String, String> {
-    if !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-        return Err("has a line break or a character that no header may have".to_owned());
-    }
-    Ok(text.trim().to_owned())
-}
-
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>, `x-amz-website-redirect-location`.
-fn redirect(text: &str) -> Result<String, String> {
-    if !["/", "http://", "https://"]
-        .iter()
-        .any(|start| text.starts_with(start))
-    {
-        return Err(format!(
-            "unallowed value {text} (it begins with `/`, `http://` or `https://`)"
-        ));
-    }
-    header(text)
 }
 
 /// The two forms of aws-cli: what begins with a brace is JSON, all else is its shorthand.
@@ -429,31 +383,18 @@ fn metadata(text: &str) -> Result<BTreeMap<String, String>, String> {
             )
         })?
     };
-    let size: usize = pairs
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    if size > LARGEST_METADATA {
-        return Err(format!(
-            "has {size} bytes, more than the {LARGEST_METADATA} that S3 takes"
-        ));
-    }
-    let mut map = BTreeMap::new();
+    let mut headers = Headers::default();
+    let mut names = BTreeSet::new();
     for (name, value) in pairs {
-        // The names that a header may have, RFC 9110 §5.6.2.
-        let is_legal =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_legal) {
-            return Err(format!("`{name}` is not a name that a header may have"));
-        }
-        let value = header(&value).map_err(|fault| format!("the value of `{name}` {fault}"))?;
-        // S3 keeps the names in lower case, and a comparison with what it gives back must not find a difference.
-        let key = name.to_ascii_lowercase();
-        if map.insert(key, value).is_some() {
+        let key = values::add_metadata(&mut headers, &name, &value)?;
+        if !names.insert(key) {
             return Err(format!("`{name}` is given twice"));
         }
     }
-    Ok(map)
+    match values::over_limits(&headers) {
+        Some(fault) => Err(fault),
+        None => Ok(headers.metadata),
+    }
 }
 
 /// `name=value,name2='a, b',name3="c, d",name4=e\, f`, as the `ShorthandParser` of aws-cli reads it; its lists and

@@ -1,6 +1,8 @@
 //! What an object carries besides its bytes: the wished state, layered from the variables, the rules and the file.
 //! A wish that is not given is left to S3, and does not count as a difference.
 
+pub mod values;
+
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 

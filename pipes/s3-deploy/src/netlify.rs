@@ -9,7 +9,8 @@ pub use self::redirects::redirects;
 
 use self::path::{Pattern, urls_of};
 use crate::headers::Headers;
-use crate::rules::{Because, Wish, values};
+use crate::headers::values;
+use crate::rules::{Because, Wish};
 
 /// What S3 can keep of the headers in the file, with the names of RULES_FILE.
 const KNOWN: &[(&str, &str)] = &[

@@ -7,11 +7,11 @@ use shared::Failure;
 
 use crate::compress::{self, Encoding, VariantSource};
 use crate::config::Config;
+use crate::headers::values::over_limits;
 use crate::manifest::FOLDER;
 use crate::netlify::{self, NetlifyHeaders};
 use crate::objects::{Object, Redirect, Shape, Site};
 use crate::rules::Rules;
-use crate::rules::values::over_limits;
 use crate::tree::{Tree, Walk, plain};
 use crate::wishes::Wishes;
 

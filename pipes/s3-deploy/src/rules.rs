@@ -2,7 +2,6 @@
 //! All rules that match a file are layered in their order, and for each header the last one wins.
 
 mod read;
-pub mod values;
 
 use std::ops::Range;
 

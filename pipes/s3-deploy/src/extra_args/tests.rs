@@ -122,7 +122,7 @@ fn values_come_in_both_forms() {
     for text in ["--expires 2026-12-01", "--expires=2026-12-01T00:00:00Z"] {
         assert_eq!(
             read(text).headers.expires,
-            Some(Timestamp::from_text("2026-12-01").unwrap()),
+            Some(shared::Timestamp::from_text("2026-12-01").unwrap()),
             "{text}"
         );
     }
@@ -292,18 +292,21 @@ fn metadata_of_another_form_is_refused() {
             "--metadata '{a: 1}'",
             "is not a JSON object of texts: key must be a string at line 1 column 2",
         ),
-        ("--metadata =1", "`` is not a name that a header may have"),
+        (
+            "--metadata =1",
+            "the key `` has a character that the name of a header may not have",
+        ),
         (
             "--metadata 'a b=1'",
-            "`a b` is not a name that a header may have",
+            "the key `a b` has a character that the name of a header may not have",
         ),
         (
             "--metadata a@=file://b",
-            "`a@` is not a name that a header may have",
+            "the key `a@` has a character that the name of a header may not have",
         ),
         (
             "--metadata a=é",
-            "the value of `a` has a line break or a character that no header may have",
+            "`a` has a line break or a character that no header may have",
         ),
         ("--metadata a=1,A=2", "`A` is given twice"),
     ] {
@@ -311,7 +314,7 @@ fn metadata_of_another_form_is_refused() {
     }
     assert_eq!(
         fault(&format!("--metadata ab={}", "c".repeat(2047))),
-        "`--metadata`: has 2049 bytes, more than the 2048 that S3 takes"
+        "`--metadata`: has 2049 bytes of metadata, more than the 2048 that S3 takes"
     );
     read(&format!("--metadata ab={}", "c".repeat(2046)));
 }
@@ -344,7 +347,7 @@ fn values_of_another_form_are_refused() {
         ),
         (
             "--website-redirect new.html",
-            "`--website-redirect`: unallowed value new.html (it begins with `/`, `http://` or `https://`)",
+            "`--website-redirect`: unallowed value new.html (a redirect leads to a path that begins with `/`, or to a URL)",
         ),
         (
             "--exclude '/secret/*'",

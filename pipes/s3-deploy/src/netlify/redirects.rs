@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::lines;
 use super::path::{Pattern, percent_decoded};
 use crate::headers::Headers;
-use crate::rules::values;
+use crate::headers::values;
 
 /// An object that redirects.
 #[derive(Clone, Debug, PartialEq, Eq)]

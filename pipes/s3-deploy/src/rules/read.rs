@@ -10,7 +10,8 @@ use globset::{Glob, GlobBuilder};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use shared::FromText as _;
 
-use super::{Rule, values};
+use super::Rule;
+use crate::headers::values;
 
 /// The keys of a rule besides the headers that are one text.
 const OTHER_KEYS: &[&str] = &[

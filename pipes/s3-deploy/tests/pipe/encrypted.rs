@@ -8,12 +8,10 @@ use shared::testing::{Fault, Recorded};
 use crate::step::{Step, is_own, last_line};
 
 fn listing(objects: &[(&str, usize, &str)]) -> String {
-    let contents: String = objects
-        .iter()
-        .map(|(key, size, etag)| {
-            format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag></Contents>")
-        })
-        .collect();
+    let contents = objects.iter().fold(String::new(), |contents, (key, size, etag)| {
+        contents
+            + &format!("<Contents><Key>{key}</Key><Size>{size}</Size><ETag>&quot;{etag}&quot;</ETag></Contents>")
+    });
     format!("<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>")
 }
 

@@ -1,10 +1,36 @@
-//! One header as text, by the name it has in RULES_FILE, becomes a wish in [`Headers`], or a fault.
+//! One header as text, by the name it has in RULES_FILE (the variables and EXTRA_ARGS use the same names), becomes a wish in [`Headers`], or a fault.
 //! What S3 would refuse in the middle of a deploy is refused here, before its first request.
 
 use shared::{FromText as _, Timestamp};
 
-use crate::config::{ACLS, STORAGE_CLASSES};
-use crate::headers::Headers;
+use super::Headers;
+
+/// The canned ACLs of S3. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
+const ACLS: &[&str] = &[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+    "log-delivery-write",
+];
+
+/// The storage classes of PutObject. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+const STORAGE_CLASSES: &[&str] = &[
+    "STANDARD",
+    "REDUCED_REDUNDANCY",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER",
+    "DEEP_ARCHIVE",
+    "OUTPOSTS",
+    "GLACIER_IR",
+    "SNOW",
+    "EXPRESS_ONEZONE",
+];
 
 /// The headers that are one text each.
 pub const HEADERS: &[&str] = &[
@@ -95,7 +121,8 @@ pub fn add_metadata(headers: &mut Headers, key: &str, value: &str) -> Result<Str
     if key.starts_with("x-amz-meta-") {
         return Err(format!("the key `{key}` is given without `x-amz-meta-`"));
     }
-    printable(value).map_err(|why| format!("`{key}` {why}"))?;
+    // S3 keeps an empty value; no other header has one.
+    legal(value).map_err(|why| format!("`{key}` {why}"))?;
     headers.metadata.insert(key.clone(), value.to_owned());
     Ok(key)
 }
@@ -161,6 +188,10 @@ fn printable(value: &str) -> Result<(), String> {
     if value.is_empty() {
         return Err("has no value".to_owned());
     }
+    legal(value)
+}
+
+fn legal(value: &str) -> Result<(), String> {
     if value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return Ok(());
     }
@@ -215,13 +246,8 @@ mod tests {
         let mut headers = Headers::default();
         assert_eq!(add_metadata(&mut headers, "Build", "12").unwrap(), "build");
         assert_eq!(headers.metadata["build"], "12");
-        for (key, value) in [
-            ("a b", "1"),
-            ("", "1"),
-            ("x-amz-meta-a", "1"),
-            ("a", "é"),
-            ("a", ""),
-        ] {
+        add_metadata(&mut headers, "empty", "").unwrap();
+        for (key, value) in [("a b", "1"), ("", "1"), ("x-amz-meta-a", "1"), ("a", "é")] {
             assert!(
                 add_metadata(&mut headers, key, value).is_err(),
                 "{key}: {value}"
