@@ -55,6 +55,14 @@ pub struct AwsVariables {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionName(String);
 
+impl RegionName {
+    /// The region.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl FromText for RegionName {
     fn from_text(text: &str) -> Result<Self, String> {
         let text = text.trim();
@@ -270,16 +278,40 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
-/// Whether `AWS_ENDPOINT_URL` or that of this service is set, so that it is not AWS's own endpoint.
-#[must_use]
-pub fn has_own_endpoint(config: &SdkConfig, service: &str) -> bool {
+/// The endpoint that `AWS_ENDPOINT_URL` or that of this service names.
+fn own_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env(ENDPOINT_URL)
         .profile("endpoint_url")
         .build();
     let of_service = |key: ServiceConfigKey<'_>| config.service_config()?.load_config(key);
-    config.endpoint_url().is_some() || key.is_ok_and(|key| of_service(key).is_some())
+    key.ok()
+        .and_then(of_service)
+        .or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// Whether `AWS_ENDPOINT_URL` or that of this service is set, so that it is not AWS's own endpoint.
+#[must_use]
+pub fn has_own_endpoint(config: &SdkConfig, service: &str) -> bool {
+    own_endpoint(config, service).is_some()
+}
+
+/// The endpoint of a service without an SDK crate: `prefix` is the first part of its host names.
+pub(crate) fn endpoint_of(config: &SdkConfig, service: &str, prefix: &str) -> String {
+    own_endpoint(config, service).unwrap_or_else(|| {
+        let region = config.region().map_or("us-east-1", AsRef::as_ref);
+        let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
+        let is_chinese = region.starts_with("cn-");
+        // <https://docs.aws.amazon.com/general/latest/gr/rande.html>, dual-stack endpoints
+        let domain = match (config.use_dual_stack() == Some(true), is_chinese) {
+            (false, false) => "amazonaws.com",
+            (false, true) => "amazonaws.com.cn",
+            (true, false) => "api.aws",
+            (true, true) => "api.amazonwebservices.com.cn",
+        };
+        format!("https://{prefix}{fips}.{region}.{domain}")
+    })
 }
 
 /// Whether uploads are to carry a checksum even where S3 does not ask for one; some stores refuse it.

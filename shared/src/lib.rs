@@ -21,6 +21,7 @@
 mod access;
 pub mod arn;
 pub mod aws;
+pub mod cloudwatch;
 pub mod credentials;
 pub mod diagnosis;
 mod explain;

@@ -1,0 +1,396 @@
+//! `update` and `deploy`, for all functions of a run in phases: look at all, plan all, then change and publish all, test
+//! all, and only then move all aliases. Whatever fails before the last phase has moved no traffic.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use shared::{Environment, Failure, Journal, Outcome, explained};
+
+use crate::aws::{Lambda, Upload};
+use crate::canary::Run;
+use crate::config::{Change, Config};
+use crate::configuration::Desired;
+use crate::live::Configuration;
+use crate::output::SharedFile;
+use crate::package;
+use crate::plan::{Plan, Seen, Wish};
+use crate::release::{Release, Released};
+use crate::shift::{self, Arrived, Journey};
+use crate::source::Source;
+use crate::target::{Target, for_all};
+
+/// How many names are offered for one that does not exist.
+const NAMES_TO_OFFER: usize = 3;
+
+/// One run of `update` or `deploy`.
+pub struct Deploy<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// What is changed.
+    pub change: &'a Change,
+    /// The functions.
+    pub targets: &'a [Target],
+    /// This run.
+    pub run: &'a Run,
+    /// The variables of the step.
+    pub environment: &'a Environment,
+    /// What was changed so far.
+    pub journal: &'a Journal,
+}
+
+/// A function with its plan.
+struct Planned<'a> {
+    target: &'a Target,
+    seen: Seen,
+    plan: Plan,
+    source: Option<&'a Source>,
+    upload: Option<Upload>,
+}
+
+impl Deploy<'_> {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When something is refused or fails; what was changed by then is in the journal.
+    pub async fn run(&self) -> Result<Outcome, Failure> {
+        let shared_file = SharedFile::open(self.environment)?;
+        let desired = self
+            .change
+            .wishes
+            .load(&self.config.functions, self.environment)?;
+        let events = match &self.change.smoke {
+            Some(smoke) => smoke.load(self.environment)?,
+            None => Vec::new(),
+        };
+        let sources = self.sources().await?;
+        let planned = for_all(self.targets, |target| {
+            self.plan(target, &desired, sources.get(target.lambda.region()))
+        })
+        .await?;
+        self.show(&planned, &desired);
+        if let Some(traffic) = &self.change.traffic {
+            for_all(self.targets, |target| shift::check_sight(target, traffic)).await?;
+        }
+        if self.config.dry_run {
+            return self.dry_run(&planned).await;
+        }
+
+        let released = for_all(&planned, |each| self.release(each, &desired)).await?;
+        if let Some(smoke) = &self.change.smoke {
+            let fresh = planned.iter().zip(&released);
+            // A version that has all traffic already was tested when it was new.
+            let fresh = fresh.filter(|(planned, _)| !planned.plan.is_empty());
+            let tests = for_all(fresh, |(planned, released)| {
+                let target = planned.target;
+                let version = released.version.version();
+                smoke.test(&events, &target.lambda, &target.function, version)
+            });
+            tests.await?;
+        }
+        let mut arrived = Vec::new();
+        if let Some(traffic) = &self.change.traffic {
+            let journeys = planned.iter().zip(&released).map(|(planned, released)| Journey {
+                target: planned.target,
+                alias: planned.seen.alias.clone(),
+                to: released.version.version().to_owned(),
+            });
+            arrived = shift::all(journeys.collect(), traffic, self.run, self.journal).await?;
+        }
+        let versions: Vec<&Configuration> = released.iter().map(|each| &each.version).collect();
+        shared_file.write(&versions)?;
+        Ok(self.outcome(&released, &arrived))
+    }
+
+    /// The code, once for each region: an object or an image may be there in the one and not in the other.
+    async fn sources(&self) -> Result<BTreeMap<String, Source>, Failure> {
+        let mut sources = BTreeMap::new();
+        let Some(code) = &self.change.code else {
+            return Ok(sources);
+        };
+        for target in self.targets {
+            let region = target.lambda.region();
+            if !sources.contains_key(region) {
+                let known: Option<&Source> = sources.values().next();
+                let source = match known {
+                    Some(Source::Package(package)) => Source::Package(package.clone()),
+                    _ => Source::open(code, &target.lambda).await?,
+                };
+                sources.insert(region.to_owned(), source);
+            }
+        }
+        Ok(sources)
+    }
+
+    async fn plan<'t>(
+        &self,
+        target: &'t Target,
+        desired: &Desired,
+        source: Option<&'t Source>,
+    ) -> Result<Planned<'t>, Failure> {
+        let seen = self.look(target).await?;
+        let wish = self.wish(desired, source);
+        let plan = Plan::new(&target.to_string(), &wish, &seen)?;
+        if let Some(Source::Package(package)) = source {
+            self.check_package(target, package, desired, &seen, &plan)?;
+        }
+        let upload = match source {
+            Some(source) if plan.code.is_some() => Some(upload_of(source, target)?),
+            _ => None,
+        };
+        Ok(Planned {
+            target,
+            seen,
+            plan,
+            source,
+            upload,
+        })
+    }
+
+    fn wish<'w>(&'w self, desired: &'w Desired, source: Option<&'w Source>) -> Wish<'w> {
+        Wish {
+            change: self.change,
+            desired,
+            source,
+            run: self.run,
+        }
+    }
+
+    /// What is live. An update that is in progress is waited for, so that the plan is of what comes of it.
+    async fn look(&self, target: &Target) -> Result<Seen, Failure> {
+        let (lambda, name) = (&target.lambda, &target.function);
+        let Some(mut function) = lambda.function(name).await? else {
+            if self.change.create {
+                return Ok(Seen::default());
+            }
+            return Err(absent(lambda, name).await);
+        };
+        if function.configuration.is_in_progress() {
+            tracing::info!(
+                "`{target}` is being updated by somebody else ({}); waiting for it",
+                function.configuration.status()
+            );
+            target.bracket().quiet().await?;
+            function = lambda.function(name).await?.unwrap_or_default();
+        }
+        let versions = match self.change.publish {
+            Some(_) => lambda.versions(name).await?,
+            None => Vec::new(),
+        };
+        let alias = match &self.change.traffic {
+            Some(traffic) => lambda.alias(name, &traffic.alias).await?,
+            None => None,
+        };
+        Ok(Seen {
+            function: Some(function),
+            versions,
+            alias,
+        })
+    }
+
+    fn check_package(
+        &self,
+        target: &Target,
+        package: &package::Package,
+        desired: &Desired,
+        seen: &Seen,
+        plan: &Plan,
+    ) -> Result<(), Failure> {
+        let live = seen.function.as_ref().map(|function| &function.configuration);
+        if plan.create {
+            for (name, variable) in [
+                ("Role", "ROLE"),
+                ("Runtime", "RUNTIME"),
+                ("Handler", "HANDLER"),
+            ] {
+                if desired.text(name).is_none() {
+                    return Err(Failure::new(format!(
+                        "`{target}` does not exist, and {variable} is not given"
+                    ))
+                    .hint("CREATE needs ROLE, RUNTIME and HANDLER, or the same in FUNCTION_CONFIGURATION"));
+                }
+            }
+        }
+        let architecture = self
+            .change
+            .architecture
+            .map(|each| each.as_str().to_owned())
+            .or_else(|| live.map(|live| live.architecture().to_owned()));
+        let layers = desired.layers().unwrap_or_else(|| {
+            let layers = live.and_then(|live| live.members().get("Layers"));
+            layers.and_then(|layers| layers.as_array()).map_or(0, Vec::len)
+        });
+        let runs_in = package::Target {
+            runtime: desired
+                .text("Runtime")
+                .or_else(|| live.and_then(Configuration::runtime)),
+            handler: desired
+                .text("Handler")
+                .or_else(|| live.and_then(Configuration::handler)),
+            architecture: package::Architecture::named(architecture.as_deref()),
+            has_layers: layers > 0,
+        };
+        for warning in package.check(&runs_in)? {
+            tracing::warn!("{warning}");
+        }
+        Ok(())
+    }
+
+    fn show(&self, planned: &[Planned<'_>], desired: &Desired) {
+        let mut lines = String::new();
+        for each in planned {
+            let wish = self.wish(desired, each.source);
+            lines += &each.plan.lines(&each.target.to_string(), &wish);
+        }
+        shared::log::line(lines.trim_end());
+        let plans = planned
+            .iter()
+            .map(|each| each.plan.to_json(&each.target.to_string()));
+        self.journal.plan(json!({"functions": plans.collect::<Vec<_>>()}));
+    }
+
+    /// The plan is all there is, but for AWS's own look at the code.
+    async fn dry_run(&self, planned: &[Planned<'_>]) -> Result<Outcome, Failure> {
+        for_all(planned, |each| async move {
+            let (Some(upload), false) = (each.upload.clone(), each.plan.create) else {
+                return Ok(());
+            };
+            let architecture = each.plan.architecture.as_deref();
+            each.target
+                .lambda
+                .update_code(&each.target.function, upload, architecture, None, true)
+                .await
+                .map_err(|refusal| {
+                    let doing = format!("the code of `{}` would be refused", each.target);
+                    explained(&refusal, doing, "lambda:UpdateFunctionCode")
+                })?;
+            tracing::info!("Lambda would take the code of `{}`", each.target);
+            Ok(())
+        })
+        .await?;
+        Ok(Outcome {
+            summary: format!("DRY_RUN: nothing was changed in {}", names(self.targets)),
+            ..Outcome::default()
+        })
+    }
+
+    async fn release(&self, each: &Planned<'_>, desired: &Desired) -> Result<Released, Failure> {
+        let wish = self.wish(desired, each.source);
+        let release = Release {
+            target: each.target,
+            wish: &wish,
+            seen: &each.seen,
+            plan: &each.plan,
+            upload: each.upload.clone(),
+            journal: self.journal,
+        };
+        release.run().await
+    }
+
+    fn outcome(&self, released: &[Released], arrived: &[Arrived]) -> Outcome {
+        let is_changed = released.iter().any(|each| each.is_changed)
+            || arrived.iter().any(|each| each.is_moved);
+        let mut parts = Vec::new();
+        for (index, (target, released)) in self.targets.iter().zip(released).enumerate() {
+            let version = released.version.version();
+            let what = match arrived.get(index) {
+                Some(arrived) => format!(
+                    "`{target}` alias `{}` is at version {version}{}",
+                    arrived.alias.name,
+                    match &arrived.from {
+                        Some(from) if from != version => format!(" (before: {from})"),
+                        _ => String::new(),
+                    }
+                ),
+                None if version == "$LATEST" => format!("`{target}` is updated, no version published"),
+                None => format!("`{target}` is at version {version}"),
+            };
+            parts.push(what);
+        }
+        let what = parts.join(", ");
+        let summary = if is_changed {
+            format!("Deployment successful: {what}")
+        } else {
+            format!("Unchanged: {what}")
+        };
+        let joined = |value: &dyn Fn(usize) -> String| {
+            let values: Vec<String> = (0..released.len()).map(value).collect();
+            values.join(" ")
+        };
+        let mut variables = BTreeMap::from([
+            (
+                "LAMBDA_DEPLOY_VERSION",
+                joined(&|index| released[index].version.version().to_owned()),
+            ),
+            (
+                "LAMBDA_DEPLOY_FUNCTION_ARN",
+                joined(&|index| released[index].version.arn().to_owned()),
+            ),
+            (
+                "LAMBDA_DEPLOY_CODE_SHA256",
+                joined(&|index| released[index].version.code_sha256().to_owned()),
+            ),
+            ("LAMBDA_DEPLOY_CHANGED", is_changed.to_string()),
+        ]);
+        if !arrived.is_empty() {
+            variables.insert(
+                "LAMBDA_DEPLOY_ALIAS_ARN",
+                joined(&|index| arrived[index].alias.alias_arn.clone()),
+            );
+            variables.insert(
+                "LAMBDA_DEPLOY_PREVIOUS_VERSION",
+                joined(&|index| arrived[index].from.clone().unwrap_or_else(|| "none".to_owned())),
+            );
+        }
+        Outcome { summary, variables }
+    }
+}
+
+/// The code as it is sent.
+fn upload_of(source: &Source, target: &Target) -> Result<Upload, Failure> {
+    match source {
+        Source::Package(package) if package.is_direct(package::Limits::default()) => {
+            Ok(Upload::Zip(package.bytes().to_vec()))
+        }
+        Source::Package(package) => Err(Failure::new(format!(
+            "the code of `{target}` is {} bytes, more than one request may carry",
+            package.size()
+        ))
+        .hint("set ARTIFACT_BUCKET to a bucket of the function's region, and it goes through there")),
+        Source::Image(image) => Ok(Upload::Image(image.uri.clone())),
+        Source::Object { upload, .. } => Ok(upload.clone()),
+    }
+}
+
+/// The failure for a function that does not exist.
+pub async fn absent(lambda: &Lambda, name: &str) -> Failure {
+    let own = name.rsplit(':').next().unwrap_or(name);
+    let names = lambda.names().await;
+    let mut near: Vec<(usize, &String)> = names
+        .iter()
+        .map(|each| (strsim::damerau_levenshtein(each, own), each))
+        .filter(|(distance, each)| {
+            *distance <= own.len().max(3) / 3 + 1 || each.contains(own) || own.contains(each.as_str())
+        })
+        .collect();
+    near.sort();
+    let near: Vec<String> = near
+        .iter()
+        .take(NAMES_TO_OFFER)
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
+    let failure = Failure::new(format!(
+        "there is no function `{name}` in {}",
+        lambda.region()
+    ));
+    if near.is_empty() {
+        failure.hint("check FUNCTION_NAME, AWS_DEFAULT_REGION and the account; CREATE: true makes it")
+    } else {
+        failure.hint(format!("did you mean {}? CREATE: true makes a new one", near.join(" or ")))
+    }
+}
+
+/// The names of functions, for a sentence.
+pub fn names(targets: &[Target]) -> String {
+    let names: Vec<String> = targets.iter().map(|target| format!("`{target}`")).collect();
+    names.join(", ")
+}
