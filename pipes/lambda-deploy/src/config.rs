@@ -12,7 +12,7 @@ use shared::edits::Entries;
 use shared::wait::Pace;
 use shared::{Faults, Field, FromText, List, Settings};
 
-pub use self::change::{Change, Code, Publish};
+pub use self::change::{Change, Code};
 pub use self::traffic::{Shift, Traffic};
 
 use crate::canary::{Share, Steps};
@@ -157,6 +157,28 @@ impl FromText for CommandName {
                 "unallowed value {text} (it is `update`, `alias`, `deploy` or `rollback`)"
             )),
         }
+    }
+}
+
+impl FromText for Architecture {
+    fn from_text(text: &str) -> Result<Self, String> {
+        architecture(text.trim())
+            .ok_or_else(|| format!("unallowed value {} (it is `x86_64` or `arm64`)", text.trim()))
+    }
+}
+
+/// The architecture of this name, as Lambda writes it.
+pub fn architecture(name: &str) -> Option<Architecture> {
+    [Architecture::X86_64, Architecture::Arm64]
+        .into_iter()
+        .find(|each| architecture_name(*each) == name)
+}
+
+/// How Lambda writes it.
+pub const fn architecture_name(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64",
+        Architecture::Arm64 => "arm64",
     }
 }
 

@@ -8,7 +8,7 @@ use shared::{Environment, Failure, Journal, Outcome, explained};
 
 use crate::aws::{Lambda, Upload};
 use crate::canary::Run;
-use crate::config::{Change, Config};
+use crate::config::{Change, Config, architecture};
 use crate::configuration::Desired;
 use crate::live::Configuration;
 use crate::output::SharedFile;
@@ -210,11 +210,8 @@ impl Deploy<'_> {
                 }
             }
         }
-        let architecture = self
-            .change
-            .architecture
-            .map(|each| each.as_str().to_owned())
-            .or_else(|| live.map(|live| live.architecture().to_owned()));
+        let of_live = || architecture(live.map_or("x86_64", Configuration::architecture));
+        let architecture = self.change.architecture.or_else(of_live);
         let layers = desired.layers().unwrap_or_else(|| {
             let layers = live.and_then(|live| live.members().get("Layers"));
             layers.and_then(|layers| layers.as_array()).map_or(0, Vec::len)
@@ -226,7 +223,7 @@ impl Deploy<'_> {
             handler: desired
                 .text("Handler")
                 .or_else(|| live.and_then(Configuration::handler)),
-            architecture: package::Architecture::named(architecture.as_deref()),
+            architecture: architecture.unwrap_or_default(),
             has_layers: layers > 0,
         };
         for warning in package.check(&runs_in)? {

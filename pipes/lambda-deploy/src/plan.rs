@@ -9,7 +9,7 @@ use shared::difference::{Mask, difference};
 use shared::edits::Edits;
 
 use crate::canary::{self, Run};
-use crate::config::{Change, Reserved, Shift, Traffic};
+use crate::config::{Change, Reserved, Shift, Traffic, architecture_name};
 use crate::configuration::{self, Desired};
 use crate::live::{Alias, Configuration, Function};
 use crate::mark::Description;
@@ -97,7 +97,7 @@ impl Plan {
                 architecture: wish
                     .change
                     .architecture
-                    .map(|each| each.as_str().to_owned()),
+                    .map(|each| architecture_name(each).to_owned()),
                 ..Self::default()
             },
             Some(function) => Self::of_existing(name, wish, function)?,
@@ -127,8 +127,10 @@ impl Plan {
 
     fn of_existing(name: &str, wish: &Wish<'_>, function: &Function) -> Result<Self, Failure> {
         let live = &function.configuration;
-        let wished = wish.change.architecture.map(|each| each.as_str().to_owned());
-        let architecture = wished.filter(|wished| wished != live.architecture());
+        let wished = wish.change.architecture.map(architecture_name);
+        let architecture = wished
+            .filter(|wished| *wished != live.architecture())
+            .map(str::to_owned);
         let code = match wish.source {
             None if architecture.is_some() => {
                 return Err(Failure::new(format!(

@@ -9,7 +9,7 @@ use crate::aws::{Lambda, Upload};
 use crate::config::Code;
 use crate::image::Image;
 use crate::live::Function;
-use crate::package::{Limits, Package};
+use crate::package::{Limits, Links, Origin, Package};
 
 /// Code that can be uploaded.
 pub enum Source {
@@ -112,7 +112,14 @@ async fn open_package(path: PathBuf, lambda: &Lambda) -> Result<Package, Failure
 }
 
 async fn packed(path: PathBuf, limits: Limits) -> Result<Package, Failure> {
-    tokio::task::spawn_blocking(move || Package::open(&path, limits))
+    let open = move || {
+        let origin = Origin {
+            variable: "ZIP_FILE",
+            path: &path,
+        };
+        Package::open(origin, Links::default(), limits)
+    };
+    tokio::task::spawn_blocking(open)
         .await
         .map_err(|_| Failure::new("the packing was stopped by a fault of this program, shown above"))?
 }

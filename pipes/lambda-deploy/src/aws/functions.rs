@@ -269,7 +269,9 @@ impl Lambda {
                 "could not read the account's limits for code",
                 "lambda:GetAccountSettings",
             )?;
-        let limit = answer.account_limit.unwrap_or_default();
+        let limit = answer.account_limit.ok_or_else(|| {
+            Failure::new("AWS answers for the account's limits, and does not say them")
+        })?;
         let bytes = |size: i64| u64::try_from(size).unwrap_or_default();
         Ok((
             bytes(limit.code_size_zipped),
