@@ -2,11 +2,16 @@
 //! Which refusals mean what is decided by the callers.
 
 mod aliases;
+mod artifacts;
+mod code_deploy;
+mod concurrency;
 mod functions;
 mod invoke;
+mod layers;
 mod metrics;
 mod objects;
 pub mod registry;
+mod urls;
 mod versions;
 
 use std::time::Duration;
@@ -16,8 +21,9 @@ use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::{Builder, Region};
 use shared::{Refusal, SdkConfig};
 
-pub use self::functions::Upload;
 pub use self::aliases::Wanted;
+pub use self::code_deploy::CodeDeploy;
+pub use self::functions::Upload;
 pub use self::invoke::Invoked;
 pub use self::metrics::figures;
 

@@ -15,8 +15,10 @@ use shared::{Faults, Field, FromText, List, Settings};
 pub use self::change::{Change, Code};
 pub use self::traffic::{Shift, Traffic};
 
+use crate::artifact::ArtifactBucket;
 use crate::canary::{Share, Steps};
-use crate::package::Architecture;
+use crate::function_url::Auth;
+use crate::package::{Architecture, Links};
 use crate::rollback::Target;
 use crate::smoke::Expectation;
 
@@ -38,6 +40,11 @@ pub struct Variables {
     s3_bucket: Field<String>,
     s3_key: Field<String>,
     s3_object_version: Field<String>,
+    symlinks: Field<Links>,
+    package_file: Field<String>,
+    artifact_bucket: Field<ArtifactBucket>,
+    layer_name: Field<String>,
+    layer_path: Field<String>,
     function_configuration: Field<String>,
     memory_size: Field<u32>,
     timeout: Field<u32>,
@@ -63,6 +70,11 @@ pub struct Variables {
     tags_unset: Field<List<String>>,
     tags_replace: Field<bool>,
     reserved_concurrency: Field<Reserved>,
+    provisioned_concurrency: Field<Reserved>,
+    function_url: Field<Auth>,
+    function_url_cors: Field<String>,
+    function_url_invoke_mode: Field<String>,
+    keep_versions: Field<u32>,
     create: Field<bool>,
     publish_flag: Field<bool>,
     alias: Field<String>,
@@ -78,6 +90,9 @@ pub struct Variables {
     canary_throttles: Field<Share>,
     canary_duration: Field<u32>,
     alarms: Field<List<String>>,
+    codedeploy_application: Field<String>,
+    codedeploy_group: Field<String>,
+    codedeploy_config: Field<String>,
     regions: Field<List<RegionName>>,
     wait: Field<bool>,
     wait_interval: Field<u32>,
@@ -144,6 +159,8 @@ pub enum CommandName {
     Deploy,
     /// An alias, back.
     RollBack,
+    /// An archive, and nothing else.
+    Package,
 }
 
 impl FromText for CommandName {
@@ -153,8 +170,9 @@ impl FromText for CommandName {
             "alias" => Ok(Self::Alias),
             "deploy" => Ok(Self::Deploy),
             "rollback" => Ok(Self::RollBack),
+            "package" => Ok(Self::Package),
             text => Err(format!(
-                "unallowed value {text} (it is `update`, `alias`, `deploy` or `rollback`)"
+                "unallowed value {text} (it is `update`, `alias`, `deploy`, `rollback` or `package`)"
             )),
         }
     }
@@ -162,8 +180,12 @@ impl FromText for CommandName {
 
 impl FromText for Architecture {
     fn from_text(text: &str) -> Result<Self, String> {
-        architecture(text.trim())
-            .ok_or_else(|| format!("unallowed value {} (it is `x86_64` or `arm64`)", text.trim()))
+        architecture(text.trim()).ok_or_else(|| {
+            format!(
+                "unallowed value {} (it is `x86_64` or `arm64`)",
+                text.trim()
+            )
+        })
     }
 }
 
@@ -182,7 +204,7 @@ pub const fn architecture_name(architecture: Architecture) -> &'static str {
     }
 }
 
-/// RESERVED_CONCURRENCY.
+/// RESERVED_CONCURRENCY and PROVISIONED_CONCURRENCY.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
     /// So many.
@@ -276,7 +298,10 @@ fn functions(faults: &mut Faults, field: Field<List<String>>) -> Option<Vec<Stri
             faults.add("FUNCTION_NAME", fault);
         }
         if functions[..index].contains(name) {
-            faults.add("FUNCTION_NAME", format!("unallowed value {name} (it is there twice)"));
+            faults.add(
+                "FUNCTION_NAME",
+                format!("unallowed value {name} (it is there twice)"),
+            );
         }
     }
     Some(functions)
@@ -334,6 +359,8 @@ fn command(mut variables: Variables, faults: &mut Faults) -> Option<Command> {
             alias: alias(faults, variables.alias)?,
             target: rollback.unwrap_or(Target::Previous),
         }),
+        // It is answered before these settings are read: it needs neither a function nor credentials.
+        CommandName::Package => None,
         CommandName::Update => Change::new(variables, false, faults)
             .map(Box::new)
             .map(Command::Change),

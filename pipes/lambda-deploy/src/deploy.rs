@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use shared::{Environment, Failure, Journal, Outcome, explained};
 
+use crate::artifact::{self, Artifacts};
 use crate::aws::{Lambda, Upload};
 use crate::canary::Run;
 use crate::config::{Change, Config, architecture};
 use crate::configuration::Desired;
+use crate::layer::Layers;
 use crate::live::Configuration;
 use crate::output::SharedFile;
 use crate::package;
@@ -44,6 +46,7 @@ struct Planned<'a> {
     seen: Seen,
     plan: Plan,
     source: Option<&'a Source>,
+    desired: Desired,
     upload: Option<Upload>,
 }
 
@@ -63,19 +66,27 @@ impl Deploy<'_> {
             None => Vec::new(),
         };
         let sources = self.sources().await?;
-        let planned = for_all(self.targets, |target| {
-            self.plan(target, &desired, sources.get(target.lambda.region()))
+        let layers = Layers::look(self.change, self.targets).await?;
+        let mut planned = for_all(self.targets, |target| {
+            let region = target.lambda.region();
+            self.plan(target, &desired, sources.get(region), &layers)
         })
         .await?;
-        self.show(&planned, &desired);
+        let artifacts = self.artifacts(&planned, &layers).await?;
+        self.show(&planned, &layers, &artifacts);
         if let Some(traffic) = &self.change.traffic {
             for_all(self.targets, |target| shift::check_sight(target, traffic)).await?;
         }
         if self.config.dry_run {
-            return self.dry_run(&planned).await;
+            return self.dry_run(&planned, &artifacts).await;
         }
 
-        let released = for_all(&planned, |each| self.release(each, &desired)).await?;
+        artifacts.upload(self.journal).await?;
+        let layers = layers.publish(self.change, self.journal).await?;
+        for each in &mut planned {
+            self.plan_again(each, &desired, &layers)?;
+        }
+        let released = for_all(&planned, |each| self.release(each)).await?;
         if let Some(smoke) = &self.change.smoke {
             let fresh = planned.iter().zip(&released);
             // A version that has all traffic already was tested when it was new.
@@ -89,16 +100,26 @@ impl Deploy<'_> {
         }
         let mut arrived = Vec::new();
         if let Some(traffic) = &self.change.traffic {
-            let journeys = planned.iter().zip(&released).map(|(planned, released)| Journey {
-                target: planned.target,
-                alias: planned.seen.alias.clone(),
-                to: released.version.version().to_owned(),
-            });
+            let journeys = planned
+                .iter()
+                .zip(&released)
+                .map(|(planned, released)| Journey {
+                    target: planned.target,
+                    alias: planned.seen.alias.clone(),
+                    to: released.version.version().to_owned(),
+                });
             arrived = shift::all(journeys.collect(), traffic, self.run, self.journal).await?;
         }
         let versions: Vec<&Configuration> = released.iter().map(|each| &each.version).collect();
         shared_file.write(&versions)?;
-        Ok(self.outcome(&released, &arrived))
+        let urls = for_all(planned.iter().zip(&released), |(planned, released)| {
+            let version = released.version.version();
+            self.change
+                .aftermath
+                .run(planned.target, self.alias(), version, self.journal)
+        })
+        .await?;
+        Ok(self.outcome(&released, &arrived, &urls))
     }
 
     /// The code, once for each region: an object or an image may be there in the one and not in the other.
@@ -113,7 +134,7 @@ impl Deploy<'_> {
                 let known: Option<&Source> = sources.values().next();
                 let source = match known {
                     Some(Source::Package(package)) => Source::Package(package.clone()),
-                    _ => Source::open(code, &target.lambda).await?,
+                    _ => Source::open(code, self.change.links, &target.lambda).await?,
                 };
                 sources.insert(region.to_owned(), source);
             }
@@ -126,15 +147,17 @@ impl Deploy<'_> {
         target: &'t Target,
         desired: &Desired,
         source: Option<&'t Source>,
+        layers: &Layers<'_>,
     ) -> Result<Planned<'t>, Failure> {
         let seen = self.look(target).await?;
-        let wish = self.wish(desired, source);
+        let desired = layers.on(desired, target, live(&seen));
+        let wish = self.wish(&desired, source);
         let plan = Plan::new(&target.to_string(), &wish, &seen)?;
         if let Some(Source::Package(package)) = source {
-            self.check_package(target, package, desired, &seen, &plan)?;
+            self.check_package(target, package, &desired, &seen, &plan)?;
         }
         let upload = match source {
-            Some(source) if plan.code.is_some() => Some(upload_of(source, target)?),
+            Some(source) if plan.code.is_some() => Some(self.upload_of(source, target)?),
             _ => None,
         };
         Ok(Planned {
@@ -142,8 +165,67 @@ impl Deploy<'_> {
             seen,
             plan,
             source,
+            desired,
             upload,
         })
+    }
+
+    /// The same plan with the layers that were published since, whose versions have numbers now.
+    fn plan_again(
+        &self,
+        each: &mut Planned<'_>,
+        desired: &Desired,
+        layers: &Layers<'_>,
+    ) -> Result<(), Failure> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        each.desired = layers.on(desired, each.target, live(&each.seen));
+        let wish = self.wish(&each.desired, each.source);
+        each.plan = Plan::new(&each.target.to_string(), &wish, &each.seen)?;
+        Ok(())
+    }
+
+    /// All archives that have to be in a bucket first.
+    async fn artifacts(
+        &self,
+        planned: &[Planned<'_>],
+        layers: &Layers<'_>,
+    ) -> Result<Artifacts, Failure> {
+        let mut artifacts = Artifacts::default();
+        let Some(bucket) = &self.change.artifacts else {
+            return Ok(artifacts);
+        };
+        for each in planned {
+            if let (Some(Source::Package(package)), Some(Upload::Object { .. })) =
+                (each.source, &each.upload)
+            {
+                artifacts.add(bucket, package, &each.target.lambda).await?;
+            }
+        }
+        for (package, lambda) in layers.to_be_published() {
+            if !package.is_direct(package::Limits::default()) {
+                artifacts.add(bucket, package, lambda).await?;
+            }
+        }
+        Ok(artifacts)
+    }
+
+    /// The code as it is sent.
+    fn upload_of(&self, source: &Source, target: &Target) -> Result<Upload, Failure> {
+        match source {
+            Source::Package(package) => {
+                artifact::upload_of(package, self.change.artifacts.as_ref(), &target.lambda)
+            }
+            Source::Image(image) => Ok(Upload::Image(image.uri.clone())),
+            Source::Object { upload, .. } => Ok(upload.clone()),
+        }
+    }
+
+    /// The alias that traffic goes through.
+    fn alias(&self) -> Option<&str> {
+        let traffic = self.change.traffic.as_ref();
+        traffic.map(|traffic| traffic.alias.as_str())
     }
 
     fn wish<'w>(&'w self, desired: &'w Desired, source: Option<&'w Source>) -> Wish<'w> {
@@ -195,7 +277,10 @@ impl Deploy<'_> {
         seen: &Seen,
         plan: &Plan,
     ) -> Result<(), Failure> {
-        let live = seen.function.as_ref().map(|function| &function.configuration);
+        let live = seen
+            .function
+            .as_ref()
+            .map(|function| &function.configuration);
         if plan.create {
             for (name, variable) in [
                 ("Role", "ROLE"),
@@ -214,7 +299,9 @@ impl Deploy<'_> {
         let architecture = self.change.architecture.or_else(of_live);
         let layers = desired.layers().unwrap_or_else(|| {
             let layers = live.and_then(|live| live.members().get("Layers"));
-            layers.and_then(|layers| layers.as_array()).map_or(0, Vec::len)
+            layers
+                .and_then(|layers| layers.as_array())
+                .map_or(0, Vec::len)
         });
         let runs_in = package::Target {
             runtime: desired
@@ -232,25 +319,43 @@ impl Deploy<'_> {
         Ok(())
     }
 
-    fn show(&self, planned: &[Planned<'_>], desired: &Desired) {
+    fn show(&self, planned: &[Planned<'_>], layers: &Layers<'_>, artifacts: &Artifacts) {
         let mut lines = String::new();
+        for line in artifacts.lines().chain(layers.lines()) {
+            lines = lines + &line + "\n";
+        }
         for each in planned {
-            let wish = self.wish(desired, each.source);
+            let wish = self.wish(&each.desired, each.source);
             lines += &each.plan.lines(&each.target.to_string(), &wish);
+            for line in self.change.aftermath.lines(each.target, self.alias()) {
+                lines = lines + &line + "\n";
+            }
         }
         shared::log::line(lines.trim_end());
         let plans = planned
             .iter()
             .map(|each| each.plan.to_json(&each.target.to_string()));
-        self.journal.plan(json!({"functions": plans.collect::<Vec<_>>()}));
+        self.journal
+            .plan(json!({"functions": plans.collect::<Vec<_>>()}));
     }
 
     /// The plan is all there is, but for AWS's own look at the code.
-    async fn dry_run(&self, planned: &[Planned<'_>]) -> Result<Outcome, Failure> {
+    async fn dry_run(
+        &self,
+        planned: &[Planned<'_>],
+        artifacts: &Artifacts,
+    ) -> Result<Outcome, Failure> {
         for_all(planned, |each| async move {
             let (Some(upload), false) = (each.upload.clone(), each.plan.create) else {
                 return Ok(());
             };
+            if artifacts.lacks(&upload) {
+                tracing::info!(
+                    "Lambda was not asked about the code of `{}`: it is not in the bucket yet",
+                    each.target
+                );
+                return Ok(());
+            }
             let architecture = each.plan.architecture.as_deref();
             each.target
                 .lambda
@@ -270,8 +375,8 @@ impl Deploy<'_> {
         })
     }
 
-    async fn release(&self, each: &Planned<'_>, desired: &Desired) -> Result<Released, Failure> {
-        let wish = self.wish(desired, each.source);
+    async fn release(&self, each: &Planned<'_>) -> Result<Released, Failure> {
+        let wish = self.wish(&each.desired, each.source);
         let release = Release {
             target: each.target,
             wish: &wish,
@@ -283,9 +388,14 @@ impl Deploy<'_> {
         release.run().await
     }
 
-    fn outcome(&self, released: &[Released], arrived: &[Arrived]) -> Outcome {
-        let is_changed = released.iter().any(|each| each.is_changed)
-            || arrived.iter().any(|each| each.is_moved);
+    fn outcome(
+        &self,
+        released: &[Released],
+        arrived: &[Arrived],
+        urls: &[Option<String>],
+    ) -> Outcome {
+        let is_changed =
+            released.iter().any(|each| each.is_changed) || arrived.iter().any(|each| each.is_moved);
         let mut parts = Vec::new();
         for (index, (target, released)) in self.targets.iter().zip(released).enumerate() {
             let version = released.version.version();
@@ -298,7 +408,9 @@ impl Deploy<'_> {
                         _ => String::new(),
                     }
                 ),
-                None if version == "$LATEST" => format!("`{target}` is updated, no version published"),
+                None if version == "$LATEST" => {
+                    format!("`{target}` is updated, no version published")
+                }
                 None => format!("`{target}` is at version {version}"),
             };
             parts.push(what);
@@ -335,27 +447,25 @@ impl Deploy<'_> {
             );
             variables.insert(
                 "LAMBDA_DEPLOY_PREVIOUS_VERSION",
-                joined(&|index| arrived[index].from.clone().unwrap_or_else(|| "none".to_owned())),
+                joined(&|index| {
+                    arrived[index]
+                        .from
+                        .clone()
+                        .unwrap_or_else(|| "none".to_owned())
+                }),
             );
+        }
+        if urls.iter().any(Option::is_some) {
+            let urls: Vec<&str> = urls.iter().flatten().map(String::as_str).collect();
+            variables.insert("LAMBDA_DEPLOY_FUNCTION_URL", urls.join(" "));
         }
         Outcome { summary, variables }
     }
 }
 
-/// The code as it is sent.
-fn upload_of(source: &Source, target: &Target) -> Result<Upload, Failure> {
-    match source {
-        Source::Package(package) if package.is_direct(package::Limits::default()) => {
-            Ok(Upload::Zip(package.bytes().to_vec()))
-        }
-        Source::Package(package) => Err(Failure::new(format!(
-            "the code of `{target}` is {} bytes, more than one request may carry",
-            package.size()
-        ))
-        .hint("set ARTIFACT_BUCKET to a bucket of the function's region, and it goes through there")),
-        Source::Image(image) => Ok(Upload::Image(image.uri.clone())),
-        Source::Object { upload, .. } => Ok(upload.clone()),
-    }
+fn live(seen: &Seen) -> Option<&Configuration> {
+    let function = seen.function.as_ref();
+    function.map(|function| &function.configuration)
 }
 
 /// The failure for a function that does not exist.
@@ -366,7 +476,9 @@ pub async fn absent(lambda: &Lambda, name: &str) -> Failure {
         .iter()
         .map(|each| (strsim::damerau_levenshtein(each, own), each))
         .filter(|(distance, each)| {
-            *distance <= own.len().max(3) / 3 + 1 || each.contains(own) || own.contains(each.as_str())
+            *distance <= own.len().max(3) / 3 + 1
+                || each.contains(own)
+                || own.contains(each.as_str())
         })
         .collect();
     near.sort();
@@ -380,9 +492,13 @@ pub async fn absent(lambda: &Lambda, name: &str) -> Failure {
         lambda.region()
     ));
     if near.is_empty() {
-        failure.hint("check FUNCTION_NAME, AWS_DEFAULT_REGION and the account; CREATE: true makes it")
+        failure
+            .hint("check FUNCTION_NAME, AWS_DEFAULT_REGION and the account; CREATE: true makes it")
     } else {
-        failure.hint(format!("did you mean {}? CREATE: true makes a new one", near.join(" or ")))
+        failure.hint(format!(
+            "did you mean {}? CREATE: true makes a new one",
+            near.join(" or ")
+        ))
     }
 }
 

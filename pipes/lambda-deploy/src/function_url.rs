@@ -2,8 +2,8 @@
 //! says so. What differs is decided here, without AWS.
 
 use serde_json::{Map, Value, json};
-use shared::{Faults, FromText, Journal};
 use shared::{Failure, explained};
+use shared::{Faults, FromText, Journal};
 
 use crate::target::Target;
 
@@ -11,7 +11,10 @@ use crate::target::Target;
 /// needed: <https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html>
 pub const PUBLIC_STATEMENTS: [(&str, &str); 2] = [
     ("FunctionURLAllowPublicAccess", "lambda:InvokeFunctionUrl"),
-    ("FunctionURLInvokeAllowPublicAccess", "lambda:InvokeFunction"),
+    (
+        "FunctionURLInvokeAllowPublicAccess",
+        "lambda:InvokeFunction",
+    ),
 ];
 
 /// Who may call the address: AuthType.
@@ -106,7 +109,10 @@ impl FunctionUrl {
         let wished = [
             ("AuthType", Some(json!(self.auth.as_str()))),
             ("Cors", self.cors.clone()),
-            ("InvokeMode", self.invoke_mode.as_ref().map(|mode| json!(mode))),
+            (
+                "InvokeMode",
+                self.invoke_mode.as_ref().map(|mode| json!(mode)),
+            ),
         ];
         let members: Map<String, Value> = wished
             .into_iter()
@@ -147,7 +153,11 @@ pub async fn apply(
                 } else {
                     "lambda:UpdateFunctionUrlConfig"
                 };
-                return Err(explained(&refusal, format!("could not set the URL of `{target}`"), action));
+                return Err(explained(
+                    &refusal,
+                    format!("could not set the URL of `{target}`"),
+                    action,
+                ));
             }
         };
     }
@@ -169,7 +179,14 @@ pub async fn apply(
             _ => continue,
         };
         match made {
-            Ok(()) => pending.done(if wished.auth == Auth::None { "allowed" } else { "disallowed" }, shown),
+            Ok(()) => pending.done(
+                if wished.auth == Auth::None {
+                    "allowed"
+                } else {
+                    "disallowed"
+                },
+                shown,
+            ),
             Err(refusal) => {
                 if refusal.changed_nothing() {
                     pending.refused();
@@ -179,7 +196,10 @@ pub async fn apply(
             }
         }
     }
-    let url = url.get("FunctionUrl").and_then(Value::as_str).unwrap_or_default();
+    let url = url
+        .get("FunctionUrl")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     tracing::info!("`{target}` has the URL {url} ({})", wished.auth.as_str());
     Ok(url.to_owned())
 }
@@ -204,7 +224,10 @@ mod tests {
         let live = json!({"AuthType": "AWS_IAM", "Cors": {"AllowOrigins": ["*"]}, "InvokeMode": "BUFFERED"});
         assert_eq!(wished.change(Some(&live)), None);
         let live = json!({"AuthType": "NONE", "Cors": {"AllowOrigins": ["*"]}});
-        assert_eq!(wished.change(Some(&live)), Some(json!({"AuthType": "AWS_IAM"})));
+        assert_eq!(
+            wished.change(Some(&live)),
+            Some(json!({"AuthType": "AWS_IAM"}))
+        );
     }
 
     #[test]

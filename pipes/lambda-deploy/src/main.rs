@@ -1,19 +1,27 @@
 //! `lambda-deploy`: code and configuration become a version of a Lambda function, and an alias gets to it, by the step's
 //! OIDC token. Prepare, look, plan, refuse; then change, publish, test, shift; each stage is a file beside this one.
 
+mod aftermath;
+mod artifact;
 mod aws;
 mod bracket;
 mod canary;
+mod code_deploy;
 mod config;
 mod configuration;
 mod deploy;
+mod function_url;
 mod image;
+mod layer;
 mod live;
 mod mark;
 mod output;
 mod package;
+mod package_only;
 mod plan;
 mod point;
+mod provisioned;
+mod prune;
 mod release;
 mod rollback;
 mod shift;
@@ -29,6 +37,7 @@ use shared::{Access, Environment, Failure, Journal, Outcome, wait};
 use crate::canary::Run;
 use crate::config::{Command, Config};
 use crate::deploy::Deploy;
+use crate::package_only::PackageOnly;
 use crate::target::Target;
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -42,6 +51,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
+    if let Some(only) = PackageOnly::new(environment)? {
+        return only.run();
+    }
     let (config, access) = shared::configure::<Config>(environment, PIPE)?;
     let work = Box::pin(command(&config, access, environment, journal));
     wait::within(config.timeout, "DEPLOY_TIMEOUT", work).await

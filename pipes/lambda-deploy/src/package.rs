@@ -65,6 +65,28 @@ impl Default for Limits {
     }
 }
 
+/// Why there is no package.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It is larger unpacked than the limits allow; an account may have others.
+    TooLarge(Failure),
+    /// Whatever else.
+    Refused(Failure),
+}
+
+impl From<Failure> for Unusable {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure)
+    }
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Self {
+        let (Unusable::TooLarge(failure) | Unusable::Refused(failure)) = unusable;
+        failure
+    }
+}
+
 /// An archive and what is in it. A clone shares both.
 #[derive(Clone, Debug)]
 pub struct Package {
@@ -79,7 +101,7 @@ impl Package {
     ///
     /// # Errors
     /// When there is nothing at `origin`, when it cannot be deployed, or is larger unpacked than `limits` allow.
-    pub fn open(origin: Origin<'_>, links: Links, limits: Limits) -> Result<Self, Failure> {
+    pub fn open(origin: Origin<'_>, links: Links, limits: Limits) -> Result<Self, Unusable> {
         let metadata = std::fs::metadata(origin.path).map_err(|error| {
             unreadable(origin, &error)
                 .hint("it has to be made earlier in this step, or come as an artifact of another")
@@ -89,13 +111,12 @@ impl Package {
         } else if metadata.is_file() {
             Self::read(origin, metadata.len(), limits)
         } else {
-            Err(Failure::new(format!(
-                "{origin} is neither a file nor a directory"
-            )))
+            let failure = Failure::new(format!("{origin} is neither a file nor a directory"));
+            Err(failure.into())
         }
     }
 
-    fn pack(origin: Origin<'_>, links: Links, limits: Limits) -> Result<Self, Failure> {
+    fn pack(origin: Origin<'_>, links: Links, limits: Limits) -> Result<Self, Unusable> {
         let tree = Tree::new(origin, links)?;
         let unzipped = tree.size();
         check_unzipped(origin, unzipped, limits, tree.largest())?;
@@ -125,15 +146,15 @@ impl Package {
         })
     }
 
-    fn read(origin: Origin<'_>, size: u64, limits: Limits) -> Result<Self, Failure> {
+    fn read(origin: Origin<'_>, size: u64, limits: Limits) -> Result<Self, Unusable> {
         // Packing adds less than this to what is packed, so it need not be read to be refused.
         if size / 2 > limits.unzipped {
-            return Err(Failure::new(format!(
+            let failure = Failure::new(format!(
                 "{origin} has {}, and Lambda takes {} unpacked",
                 megabytes(size),
                 megabytes(limits.unzipped)
-            ))
-            .hint(SMALLER));
+            ));
+            return Err(Unusable::TooLarge(failure.hint(SMALLER)));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
         std::fs::File::open(origin.path)
@@ -215,7 +236,7 @@ fn check_unzipped(
     unzipped: u64,
     limits: Limits,
     largest: Option<(&str, u64)>,
-) -> Result<(), Failure> {
+) -> Result<(), Unusable> {
     if unzipped <= limits.unzipped {
         return Ok(());
     }
@@ -227,7 +248,7 @@ fn check_unzipped(
     if let Some((name, size)) = largest {
         failure = failure.fact(format!("the largest file is `{name}`, {}", megabytes(size)));
     }
-    Err(failure.hint(SMALLER))
+    Err(Unusable::TooLarge(failure.hint(SMALLER)))
 }
 
 /// Bytes as the documents of AWS count them.

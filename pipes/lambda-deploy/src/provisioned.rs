@@ -54,18 +54,26 @@ pub async fn apply(
 ) -> Result<(), Failure> {
     let (lambda, name) = (&target.lambda, &target.function);
     let live = lambda.provisioned(name, alias).await?;
-    let requested = live.as_ref().map(|live| live.requested_provisioned_concurrent_executions);
+    let requested = live
+        .as_ref()
+        .map(|live| live.requested_provisioned_concurrent_executions);
     let shown = format!("the provisioned concurrency of {target}:{alias}");
     let (made, action) = match wished {
         Reserved::Instances(count) if requested != Some(count) => {
             let pending = journal.begin("change", &shown);
             let made = lambda.provision(name, alias, Some(count)).await;
-            (Some((pending, made)), "lambda:PutProvisionedConcurrencyConfig")
+            (
+                Some((pending, made)),
+                "lambda:PutProvisionedConcurrencyConfig",
+            )
         }
         Reserved::None if requested.is_some() => {
             let pending = journal.begin("change", &shown);
             let made = lambda.provision(name, alias, None).await;
-            (Some((pending, made)), "lambda:DeleteProvisionedConcurrencyConfig")
+            (
+                Some((pending, made)),
+                "lambda:DeleteProvisionedConcurrencyConfig",
+            )
         }
         _ => (None, ""),
     };
@@ -76,8 +84,10 @@ pub async fn apply(
                 if refusal.changed_nothing() {
                     pending.refused();
                 }
-                return Err(explained(&refusal, format!("could not change {shown}"), action)
-                    .fact("the alias is where it is to be; its instances are not warm"));
+                return Err(
+                    explained(&refusal, format!("could not change {shown}"), action)
+                        .fact("the alias is where it is to be; its instances are not warm"),
+                );
             }
         }
     }
@@ -92,9 +102,11 @@ pub async fn apply(
                 .hint("the alias is where it is to be and takes calls, with cold starts; a smaller PROVISIONED_CONCURRENCY, or a larger quota of the account, helps")
         })
     };
-    wait::until(&what, target.pace(), look).await.map_err(|failure| {
-        failure.fact("the alias is where it is to be and takes calls, with cold starts")
-    })?;
+    wait::until(&what, target.pace(), look)
+        .await
+        .map_err(|failure| {
+            failure.fact("the alias is where it is to be and takes calls, with cold starts")
+        })?;
     tracing::info!("`{target}:{alias}` has {count} warm instances");
     Ok(())
 }
@@ -113,8 +125,17 @@ mod tests {
         };
         assert_eq!(seen("READY", 5, None).judge(5), Ok(Observation::Done(())));
         let waiting = |text: &str| Ok(Observation::Waiting(text.to_owned()));
-        assert_eq!(seen("READY", 4, None).judge(5), waiting("1 of 5 are warm (READY)"));
-        assert_eq!(seen("IN_PROGRESS", 5, None).judge(5), waiting("1 of 5 are warm (IN_PROGRESS)"));
-        assert_eq!(seen("FAILED", 5, Some("quota")).judge(5), Err("quota".to_owned()));
+        assert_eq!(
+            seen("READY", 4, None).judge(5),
+            waiting("1 of 5 are warm (READY)")
+        );
+        assert_eq!(
+            seen("IN_PROGRESS", 5, None).judge(5),
+            waiting("1 of 5 are warm (IN_PROGRESS)")
+        );
+        assert_eq!(
+            seen("FAILED", 5, Some("quota")).judge(5),
+            Err("quota".to_owned())
+        );
     }
 }

@@ -37,7 +37,7 @@ pub fn named_by(alias: &Alias) -> Vec<String> {
         versions.extend(routing.additional_version_weights.keys().cloned());
     }
     match Description::parse(&alias.description).mark {
-        Some(Mark::Previous(version)) => versions.push(version),
+        Some(Mark::Previous(version) | Mark::RolledBack(version)) => versions.push(version),
         Some(Mark::Canary(canary)) => versions.extend([canary.from, canary.to]),
         None => {}
     }
@@ -57,7 +57,11 @@ pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journ
     for version in &doomed {
         let shown = format!("version {version} of {target}");
         let pending = journal.begin("delete", &shown);
-        match target.lambda.delete_version(&target.function, version).await {
+        match target
+            .lambda
+            .delete_version(&target.function, version)
+            .await
+        {
             Ok(()) => {
                 pending.done("deleted", shown);
                 deleted += 1;
@@ -75,7 +79,9 @@ pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journ
         }
     }
     if deleted > 0 {
-        tracing::info!("Deleted {deleted} old versions of `{target}`, kept the newest {keep} and all in use");
+        tracing::info!(
+            "Deleted {deleted} old versions of `{target}`, kept the newest {keep} and all in use"
+        );
     }
 }
 
@@ -115,7 +121,11 @@ mod tests {
             (&["10", "9", "8", "100"], 2, used(&[]), &["8", "9"]),
             (&["$LATEST", "1", "2"], 1, used(&[]), &["1"]),
         ] {
-            assert_eq!(superfluous(versions.iter().copied(), keep, &used), expected, "{versions:?}");
+            assert_eq!(
+                superfluous(versions.iter().copied(), keep, &used),
+                expected,
+                "{versions:?}"
+            );
         }
     }
 

@@ -9,8 +9,9 @@ use shared::cloudwatch::CloudWatch;
 use shared::{Failure, Journal, Refusal, explained};
 use tokio::time::{Instant, sleep};
 
-use crate::aws::{self, Lambda, Wanted};
+use crate::aws::{self, CodeDeploy, Lambda, Wanted};
 use crate::canary::{self, Figures, Run, Share, Start, Step, Steps, Thresholds};
+use crate::code_deploy::{self, Group, Order};
 use crate::config::{Shift, Traffic};
 use crate::live::{Alias, percent};
 use crate::mark::{Canary, Description, Mark};
@@ -55,9 +56,12 @@ pub async fn all(
     run: &Run,
     journal: &Journal,
 ) -> Result<Vec<Arrived>, Failure> {
+    if let Shift::CodeDeploy(group) = &traffic.shift {
+        return by_code_deploy(journeys, group, traffic, run, journal).await;
+    }
     let several = journeys.len() > 1;
     let mut moves = Vec::new();
-    for journey in journeys {
+    for journey in &journeys {
         moves.push(Moving::new(journey, traffic, run, journal)?);
     }
     if let Shift::Canary(steps, limits) = &traffic.shift {
@@ -77,6 +81,30 @@ pub async fn all(
         }
         Err(failure) => Err(all_back(&moves, failure).await),
     }
+}
+
+/// Lets CodeDeploy move those that have an old version and a new one; the others have nothing to be shifted.
+async fn by_code_deploy(
+    journeys: Vec<Journey<'_>>,
+    group: &Group,
+    traffic: &Traffic,
+    run: &Run,
+    journal: &Journal,
+) -> Result<Vec<Arrived>, Failure> {
+    let shifted: Vec<Option<Order<'_>>> = journeys.iter().map(Order::of).collect();
+    code_deploy::all(shifted.iter().flatten(), group, journal).await?;
+    let mut arrived = Vec::new();
+    for (journey, order) in journeys.iter().zip(&shifted) {
+        arrived.push(match order {
+            Some(order) => order.arrived().await?,
+            None => {
+                Moving::new(journey, traffic, run, journal)?
+                    .arrive()
+                    .await?
+            }
+        });
+    }
+    Ok(arrived)
 }
 
 /// Moves one alias to `version` with one request, whatever it is in the middle of.
@@ -146,7 +174,7 @@ struct Moving<'a> {
 
 impl<'a> Moving<'a> {
     fn new(
-        journey: Journey<'a>,
+        journey: &Journey<'a>,
         traffic: &'a Traffic,
         run: &'a Run,
         journal: &'a Journal,
@@ -170,9 +198,9 @@ impl<'a> Moving<'a> {
             name: &traffic.alias,
             journal,
             run: Some(run),
-            to: journey.to,
+            to: journey.to.clone(),
             start,
-            alias: journey.alias,
+            alias: journey.alias.clone(),
             cleanup: None,
         })
     }
@@ -196,18 +224,18 @@ impl<'a> Moving<'a> {
         }
         let back = self.back(from);
         let name = format!("alias `{}` of `{}`", self.name, self.target);
-        self.cleanup = Some(self.journal.clean_up_unless_settled(
-            name.clone(),
-            async move {
-                match back.go().await {
-                    Ok(Some(version)) => {
-                        tracing::warn!("{name} is back at version {version}");
+        self.cleanup = Some(
+            self.journal
+                .clean_up_unless_settled(name.clone(), async move {
+                    match back.go().await {
+                        Ok(Some(version)) => {
+                            tracing::warn!("{name} is back at version {version}");
+                        }
+                        Ok(None) => {}
+                        Err(failure) => tracing::error!("{failure}"),
                     }
-                    Ok(None) => {}
-                    Err(failure) => tracing::error!("{failure}"),
-                }
-            },
-        ));
+                }),
+        );
     }
 
     fn disarm(&mut self) {
@@ -491,7 +519,8 @@ async fn all_back(moves: &[Moving<'_>], failure: Failure) -> Failure {
             }
             Ok(None) => {
                 pending.refused();
-                failure = failure.fact(format!("{shown} was not moved, or is no longer this run's"));
+                failure =
+                    failure.fact(format!("{shown} was not moved, or is no longer this run's"));
             }
             Err(back) => failure = failure.fact(back.to_string()),
         }
@@ -537,7 +566,8 @@ async fn watch(
             sleep(look.min(end.saturating_duration_since(Instant::now()))).await;
             let is_over = Instant::now() >= end;
             for each in &watched {
-                each.look(*step, since, limits, &traffic.alarms, is_over).await?;
+                each.look(*step, since, limits, &traffic.alarms, is_over)
+                    .await?;
             }
             if is_over {
                 break;
@@ -584,8 +614,14 @@ impl Watched {
         check_alarms(&self.cloudwatch, alarms).await?;
         let split = step.share < Share(1.0);
         let version = split.then_some(self.version.as_str());
-        let figures =
-            aws::figures(&self.cloudwatch, &self.function, &self.alias, version, since).await?;
+        let figures = aws::figures(
+            &self.cloudwatch,
+            &self.function,
+            &self.alias,
+            version,
+            since,
+        )
+        .await?;
         if let Some(why) = figures.breach(limits) {
             return Err(Failure::new(format!(
                 "version {} of `{}` did badly with {} of the traffic: {why}",
@@ -619,8 +655,10 @@ pub async fn check_alarms(cloudwatch: &CloudWatch, alarms: &[String]) -> Result<
     for name in alarms {
         match states.get(name) {
             None => {
-                return Err(Failure::new(format!("there is no CloudWatch alarm `{name}`"))
-                    .hint("ALARMS names alarms of the function's account and region"));
+                return Err(
+                    Failure::new(format!("there is no CloudWatch alarm `{name}`"))
+                        .hint("ALARMS names alarms of the function's account and region"),
+                );
             }
             Some(state) if state.is_in_alarm() => {
                 return Err(Failure::new(format!(
@@ -639,8 +677,12 @@ pub async fn check_alarms(cloudwatch: &CloudWatch, alarms: &[String]) -> Result<
 /// # Errors
 /// When it cannot, or when an alarm has gone off already.
 pub async fn check_sight(target: &Target, traffic: &Traffic) -> Result<(), Failure> {
-    if !matches!(traffic.shift, Shift::Canary(..)) {
-        return Ok(());
+    match &traffic.shift {
+        Shift::AtOnce => return Ok(()),
+        Shift::CodeDeploy(group) => {
+            return CodeDeploy::new(target.lambda.sdk()).check(group).await;
+        }
+        Shift::Canary(..) => {}
     }
     let cloudwatch = CloudWatch::new(target.lambda.sdk());
     check_alarms(&cloudwatch, &traffic.alarms).await?;

@@ -1,7 +1,7 @@
 //! The code of a run, made ready before anything is changed: packed or checked, an image pinned to its digest, an object
 //! looked at. What comes out can be compared with what is live, as far as AWS tells.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use shared::Failure;
 
@@ -9,7 +9,7 @@ use crate::aws::{Lambda, Upload};
 use crate::config::Code;
 use crate::image::Image;
 use crate::live::Function;
-use crate::package::{Limits, Links, Origin, Package};
+use crate::package::{Limits, Links, Origin, Package, Unusable};
 
 /// Code that can be uploaded.
 pub enum Source {
@@ -42,9 +42,11 @@ impl Source {
     ///
     /// # Errors
     /// When the code cannot be what it has to be.
-    pub async fn open(code: &Code, lambda: &Lambda) -> Result<Self, Failure> {
+    pub async fn open(code: &Code, links: Links, lambda: &Lambda) -> Result<Self, Failure> {
         match code {
-            Code::Path(path) => open_package(path.clone(), lambda).await.map(Self::Package),
+            Code::Path(path) => open_package("ZIP_FILE", path, links, lambda)
+                .await
+                .map(Self::Package),
             Code::Image(uri) => Image::pin(uri, lambda.sdk()).await.map(Self::Image),
             Code::Object {
                 bucket,
@@ -94,32 +96,45 @@ impl Source {
     }
 }
 
-async fn open_package(path: PathBuf, lambda: &Lambda) -> Result<Package, Failure> {
+/// Packs the directory, or reads the zip, that `variable` names.
+///
+/// # Errors
+/// When it cannot be deployed.
+pub async fn open_package(
+    variable: &'static str,
+    path: &Path,
+    links: Links,
+    lambda: &Lambda,
+) -> Result<Package, Failure> {
     let limits = Limits::default();
-    match packed(path.clone(), limits).await {
+    match packed(variable, path, links, limits).await {
         // An account may have other limits than most; only then is it asked.
-        Err(failure) if failure.to_string().contains("unzipped") => {
-            match lambda.code_limits().await {
-                Ok((_, unzipped)) if unzipped > limits.unzipped => {
-                    let limits = Limits { unzipped, ..limits };
-                    packed(path, limits).await
-                }
-                _ => Err(failure),
+        Err(Unusable::TooLarge(failure)) => match lambda.code_limits().await {
+            Ok((_, unzipped)) if unzipped > limits.unzipped => {
+                let limits = Limits { unzipped, ..limits };
+                Ok(packed(variable, path, links, limits).await?)
             }
-        }
-        opened => opened,
+            _ => Err(failure),
+        },
+        opened => Ok(opened?),
     }
 }
 
-async fn packed(path: PathBuf, limits: Limits) -> Result<Package, Failure> {
+async fn packed(
+    variable: &'static str,
+    path: &Path,
+    links: Links,
+    limits: Limits,
+) -> Result<Package, Unusable> {
+    let path = path.to_owned();
     let open = move || {
         let origin = Origin {
-            variable: "ZIP_FILE",
+            variable,
             path: &path,
         };
-        Package::open(origin, Links::default(), limits)
+        Package::open(origin, links, limits)
     };
-    tokio::task::spawn_blocking(open)
-        .await
-        .map_err(|_| Failure::new("the packing was stopped by a fault of this program, shown above"))?
+    tokio::task::spawn_blocking(open).await.map_err(|_| {
+        Failure::new("the packing was stopped by a fault of this program, shown above")
+    })?
 }

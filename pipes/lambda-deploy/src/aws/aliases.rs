@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_lambda::types::AliasRoutingConfiguration;
+use serde::Deserialize;
 use shared::raw::Answer;
 use shared::{Explain, Failure, Refusal};
 
@@ -41,6 +42,14 @@ impl Wanted {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    #[serde(default)]
+    aliases: Vec<Alias>,
+    next_marker: Option<String>,
+}
+
 impl Lambda {
     /// The alias; nothing if the function has none of this name.
     ///
@@ -64,6 +73,36 @@ impl Lambda {
                 format!("could not look at alias `{name}` of `{function}`"),
                 "lambda:GetAlias",
             ),
+        }
+    }
+
+    /// All aliases of the function.
+    ///
+    /// # Errors
+    /// When they may not be listed.
+    pub async fn aliases(&self, function: &str) -> Result<Vec<Alias>, Failure> {
+        let mut aliases = Vec::new();
+        let mut marker = None;
+        loop {
+            let answer = Answer::default();
+            self.client
+                .list_aliases()
+                .function_name(function)
+                .set_marker(marker)
+                .customize()
+                .interceptor(answer.clone())
+                .send()
+                .await
+                .explain(
+                    format!("could not list the aliases of `{function}`"),
+                    "lambda:ListAliases",
+                )?;
+            let page: Page = answer.json()?;
+            aliases.extend(page.aliases);
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(aliases);
+            }
         }
     }
 

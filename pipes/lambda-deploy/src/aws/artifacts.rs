@@ -44,7 +44,11 @@ impl Lambda {
             Ok(answer) => answer,
             Err(error) => {
                 let refusal = Refusal::from(&error);
-                if let Some(region) = refusal.region.as_ref().filter(|region| *region != self.region()) {
+                if let Some(region) = refusal
+                    .region
+                    .as_ref()
+                    .filter(|region| *region != self.region())
+                {
                     return Err(Failure::new(format!(
                         "ARTIFACT_BUCKET `{}` is in {region}, and the function in {}",
                         place.bucket,
@@ -56,7 +60,11 @@ impl Lambda {
                 if refusal.changed_nothing() && refusal.status != 0 {
                     return Ok(false);
                 }
-                return Err(explained(&refusal, format!("could not look at `{place}`"), "s3:GetObject"));
+                return Err(explained(
+                    &refusal,
+                    format!("could not look at `{place}`"),
+                    "s3:GetObject",
+                ));
             }
         };
         let whole = answer.checksum_type() == Some(&ChecksumType::FullObject);
@@ -64,7 +72,9 @@ impl Lambda {
             Some(crc) => *crc == crc64nvme(package),
             None => true,
         };
-        let size = answer.content_length.and_then(|size| u64::try_from(size).ok());
+        let size = answer
+            .content_length
+            .and_then(|size| u64::try_from(size).ok());
         Ok(is_equal && size == Some(package.size()))
     }
 
@@ -110,7 +120,10 @@ impl Upload<'_> {
             .await
             .map_err(|error| self.failed(&Refusal::from(&error)))?;
         let Some(id) = answer.upload_id else {
-            return Err(Failure::new(format!("could not upload `{}`: S3 named no upload", self.place)));
+            return Err(Failure::new(format!(
+                "could not upload `{}`: S3 named no upload",
+                self.place
+            )));
         };
         // However this ends early, by an error, a signal or the deadline: parts that nobody names cost money for ever.
         let abort = self
@@ -122,7 +135,10 @@ impl Upload<'_> {
         let left = format!("the unfinished upload `{id}` of `{}`", self.place);
         let cleanup = journal.clean_up_unless_settled(left, async move {
             if let Err(error) = abort.send().await {
-                tracing::warn!("could not abort an unfinished upload: {}", Refusal::from(&error));
+                tracing::warn!(
+                    "could not abort an unfinished upload: {}",
+                    Refusal::from(&error)
+                );
             }
         });
         let bytes = package.bytes();
@@ -144,7 +160,11 @@ impl Upload<'_> {
             .bucket(&self.place.bucket)
             .key(&self.place.key)
             .upload_id(&id)
-            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts))
+                    .build(),
+            )
             .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
             .set_checksum_crc64_nvme(whole)
             .send()
@@ -191,7 +211,11 @@ impl Upload<'_> {
     }
 
     fn failed(&self, refusal: &Refusal) -> Failure {
-        let failure = explained(refusal, format!("could not upload `{}`", self.place), "s3:PutObject");
+        let failure = explained(
+            refusal,
+            format!("could not upload `{}`", self.place),
+            "s3:PutObject",
+        );
         if refusal.code == "NoSuchBucket" {
             failure.hint("check ARTIFACT_BUCKET: a bucket is never created, since a misspelt one would be somebody's")
         } else {

@@ -36,7 +36,9 @@ impl Lambda {
                     return Ok(None);
                 }
                 Err(error).explain(
-                    format!("could not look at the provisioned concurrency of `{function}:{alias}`"),
+                    format!(
+                        "could not look at the provisioned concurrency of `{function}:{alias}`"
+                    ),
                     "lambda:GetProvisionedConcurrencyConfig",
                 )
             }

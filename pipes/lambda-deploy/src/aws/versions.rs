@@ -72,4 +72,19 @@ impl Lambda {
             .map_err(|error| Refusal::from(&error))?;
         super::functions::document(&answer)
     }
+
+    /// Deletes a version; Lambda refuses one that an alias names.
+    ///
+    /// # Errors
+    /// What Lambda refused.
+    pub async fn delete_version(&self, function: &str, version: &str) -> Result<(), Refusal> {
+        self.client
+            .delete_function()
+            .function_name(function)
+            .qualifier(version)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| Refusal::from(&error))
+    }
 }

@@ -7,8 +7,12 @@ use shared::edits::{EditFields, Edits};
 use shared::{Faults, Field, List};
 
 use super::{Reserved, Traffic, Variables, flag, list};
+use crate::aftermath::Aftermath;
+use crate::artifact::ArtifactBucket;
 use crate::configuration::Wishes;
-use crate::package::Architecture;
+use crate::function_url::FunctionUrl;
+use crate::layer::LayerSettings;
+use crate::package::{Architecture, Links};
 use crate::smoke::Smoke;
 
 /// All that `update` and `deploy` do.
@@ -16,6 +20,12 @@ use crate::smoke::Smoke;
 pub struct Change {
     /// The code; nothing to leave it as it is.
     pub code: Option<Code>,
+    /// What becomes of symbolic links when a directory is packed.
+    pub links: Links,
+    /// Where archives go that are too large for a request.
+    pub artifacts: Option<ArtifactBucket>,
+    /// A layer that is published with the function.
+    pub layer: Option<LayerSettings>,
     /// For which processor.
     pub architecture: Option<Architecture>,
     /// The configuration.
@@ -32,6 +42,8 @@ pub struct Change {
     pub smoke: Option<Smoke>,
     /// Where traffic goes afterwards.
     pub traffic: Option<Traffic>,
+    /// What is done at last.
+    pub aftermath: Aftermath,
 }
 
 /// Where the code comes from.
@@ -95,7 +107,10 @@ impl Change {
             faults,
         );
         if smoke.is_some() && !publish {
-            faults.add("SMOKE_TEST", "needs a published version, and PUBLISH_FLAG is false");
+            faults.add(
+                "SMOKE_TEST",
+                "needs a published version, and PUBLISH_FLAG is false",
+            );
         }
         let traffic = Traffic::new(&mut variables, with_traffic, description.clone(), faults);
         let code = code(&mut variables, faults);
@@ -112,6 +127,20 @@ impl Change {
             std::mem::take(&mut variables.reserved_concurrency),
         );
         let create = flag(faults, "CREATE", std::mem::take(&mut variables.create));
+        let links = faults
+            .optional("SYMLINKS", std::mem::take(&mut variables.symlinks))
+            .unwrap_or_default();
+        let artifacts = faults.optional(
+            "ARTIFACT_BUCKET",
+            std::mem::take(&mut variables.artifact_bucket),
+        );
+        let layer = LayerSettings::new(
+            faults.optional("LAYER_NAME", std::mem::take(&mut variables.layer_name)),
+            faults.optional("LAYER_PATH", std::mem::take(&mut variables.layer_path)),
+            faults,
+        );
+        let aftermath = aftermath(&mut variables, faults);
+        aftermath.check(with_traffic, publish, faults);
         let wishes = wishes(variables, faults);
         let changes_nothing = code.is_none()
             && wishes.file.is_none()
@@ -119,6 +148,8 @@ impl Change {
             && wishes.environment.is_empty()
             && tags.is_empty()
             && reserved.is_none()
+            && layer.is_none()
+            && aftermath.is_empty()
             && !with_traffic;
         if changes_nothing {
             faults.add(
@@ -127,13 +158,19 @@ impl Change {
             );
         }
         if create && code.is_none() {
-            faults.add("CREATE", "needs the code: ZIP_FILE, IMAGE_URI, or S3_BUCKET and S3_KEY");
+            faults.add(
+                "CREATE",
+                "needs the code: ZIP_FILE, IMAGE_URI, or S3_BUCKET and S3_KEY",
+            );
         }
         if with_traffic && traffic.is_none() {
             return None;
         }
         Some(Self {
             code,
+            links,
+            artifacts,
+            layer,
             architecture,
             wishes,
             tags,
@@ -142,7 +179,31 @@ impl Change {
             publish: publish.then_some(Publish { description }),
             smoke,
             traffic,
+            aftermath,
         })
+    }
+}
+
+fn aftermath(variables: &mut Variables, faults: &mut Faults) -> Aftermath {
+    let cors = faults.optional(
+        "FUNCTION_URL_CORS",
+        std::mem::take(&mut variables.function_url_cors),
+    );
+    let invoke_mode = faults.optional(
+        "FUNCTION_URL_INVOKE_MODE",
+        std::mem::take(&mut variables.function_url_invoke_mode),
+    );
+    let auth = faults.optional("FUNCTION_URL", std::mem::take(&mut variables.function_url));
+    Aftermath {
+        provisioned: faults.optional(
+            "PROVISIONED_CONCURRENCY",
+            std::mem::take(&mut variables.provisioned_concurrency),
+        ),
+        url: FunctionUrl::new(auth, cors.as_deref(), invoke_mode, faults),
+        keep: faults.optional(
+            "KEEP_VERSIONS",
+            std::mem::take(&mut variables.keep_versions),
+        ),
     }
 }
 
@@ -203,9 +264,7 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
         }
     };
     let text = |faults: &mut Faults, name: &str, field: Field<String>| {
-        faults
-            .optional(name, field)
-            .map(|text| json!(text.trim()))
+        faults.optional(name, field).map(|text| json!(text.trim()))
     };
     let texts = |faults: &mut Faults, name: &str, field: Field<List<String>>| {
         faults.optional(name, field).map(|list| json!(list.0))
@@ -218,24 +277,40 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
         }
         Some(json!(value))
     };
-    set("MemorySize", size(faults, "MEMORY_SIZE", variables.memory_size, (128, 32_768)));
-    set("Timeout", size(faults, "TIMEOUT", variables.timeout, (1, 900)));
+    set(
+        "MemorySize",
+        size(faults, "MEMORY_SIZE", variables.memory_size, (128, 32_768)),
+    );
+    set(
+        "Timeout",
+        size(faults, "TIMEOUT", variables.timeout, (1, 900)),
+    );
     set("Runtime", text(faults, "RUNTIME", variables.runtime));
     set("Handler", text(faults, "HANDLER", variables.handler));
     set("Role", text(faults, "ROLE", variables.role));
     set("Layers", texts(faults, "LAYERS", variables.layers));
     set(
         "Description",
-        text(faults, "FUNCTION_DESCRIPTION", variables.function_description),
+        text(
+            faults,
+            "FUNCTION_DESCRIPTION",
+            variables.function_description,
+        ),
     );
-    set("KMSKeyArn", text(faults, "KMS_KEY_ARN", variables.kms_key_arn));
+    set(
+        "KMSKeyArn",
+        text(faults, "KMS_KEY_ARN", variables.kms_key_arn),
+    );
     let storage = size(
         faults,
         "EPHEMERAL_STORAGE",
         variables.ephemeral_storage,
         (512, 10_240),
     );
-    set("EphemeralStorage", storage.map(|size| json!({"Size": size})));
+    set(
+        "EphemeralStorage",
+        storage.map(|size| json!({"Size": size})),
+    );
     let snap_start = faults.optional("SNAP_START", variables.snap_start);
     set(
         "SnapStart",
@@ -244,7 +319,10 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
     let tracing = text(faults, "TRACING", variables.tracing);
     set("TracingConfig", tracing.map(|mode| json!({"Mode": mode})));
     let target = text(faults, "DEAD_LETTER_ARN", variables.dead_letter_arn);
-    set("DeadLetterConfig", target.map(|arn| json!({"TargetArn": arn})));
+    set(
+        "DeadLetterConfig",
+        target.map(|arn| json!({"TargetArn": arn})),
+    );
     let subnets = texts(faults, "SUBNET_IDS", variables.subnet_ids);
     let groups = texts(faults, "SECURITY_GROUP_IDS", variables.security_group_ids);
     set(

@@ -6,6 +6,7 @@ use shared::Faults;
 
 use super::{Variables, alias, list};
 use crate::canary::{Share, Steps, Thresholds};
+use crate::code_deploy::Group;
 
 /// Where traffic goes, and how.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub enum Shift {
     AtOnce,
     /// In steps, watched.
     Canary(Steps, Thresholds),
+    /// As a deployment group of CodeDeploy says.
+    CodeDeploy(Group),
 }
 
 impl Traffic {
@@ -50,6 +53,27 @@ impl Traffic {
             std::mem::take(&mut variables.canary_duration),
         );
         let alarms = list(faults, "ALARMS", std::mem::take(&mut variables.alarms));
+        let group = Group::new(
+            faults.optional(
+                "CODEDEPLOY_APPLICATION",
+                std::mem::take(&mut variables.codedeploy_application),
+            ),
+            faults.optional(
+                "CODEDEPLOY_GROUP",
+                std::mem::take(&mut variables.codedeploy_group),
+            ),
+            faults.optional(
+                "CODEDEPLOY_CONFIG",
+                std::mem::take(&mut variables.codedeploy_config),
+            ),
+            faults,
+        );
+        if group.is_some() && steps.is_some() {
+            faults.add(
+                "CANARY",
+                "cannot be given together with CODEDEPLOY_GROUP, whose configuration has the steps",
+            );
+        }
         let needs_canary = [
             ("CANARY_ERRORS", errors.is_some()),
             ("CANARY_THROTTLES", throttles.is_some()),
@@ -65,6 +89,9 @@ impl Traffic {
             if steps.is_some() {
                 faults.add("CANARY", "is for COMMAND `deploy` only");
             }
+            if group.is_some() {
+                faults.add("CODEDEPLOY_GROUP", "is for COMMAND `deploy` only");
+            }
             return None;
         }
         let alias = alias(faults, std::mem::take(&mut variables.alias))?;
@@ -76,6 +103,7 @@ impl Traffic {
             };
             Shift::Canary(steps, thresholds)
         });
+        let shift = group.map_or(shift, Shift::CodeDeploy);
         Some(Self {
             alias,
             description,
@@ -87,7 +115,7 @@ impl Traffic {
     /// How long the steps take together.
     pub fn time(&self) -> Duration {
         match &self.shift {
-            Shift::AtOnce => Duration::ZERO,
+            Shift::AtOnce | Shift::CodeDeploy(_) => Duration::ZERO,
             Shift::Canary(steps, _) => steps.time(),
         }
     }

@@ -40,12 +40,13 @@ pub(super) fn zip_file(path: &Path) -> Origin<'_> {
 }
 
 fn open(path: &Path) -> Result<Package, Failure> {
-    Package::open(zip_file(path), Links::Keep, Limits::default())
+    Package::open(zip_file(path), Links::Keep, Limits::default()).map_err(Failure::from)
 }
 
 /// The error, with the path of the test's own directory left out.
 fn refusal(root: &TempDir, links: Links) -> String {
-    let failure = Package::open(zip_file(root.path()), links, Limits::default()).unwrap_err();
+    let opened = Package::open(zip_file(root.path()), links, Limits::default());
+    let failure = Failure::from(opened.unwrap_err());
     failure
         .to_string()
         .replace(root.path().to_str().unwrap(), "dist")

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::super::archive::{Archive, Data, Method, Mode};
 use super::super::contents::{Architecture, Target};
-use super::super::{Limits, Links, Package, elf};
-use super::{directory, open, zip_file};
+use super::super::{Package, elf};
+use super::{directory, open};
 
 /// An archive of stored entries: name, mode, content.
 fn archive(entries: &[(&str, Mode, &[u8])]) -> Vec<u8> {
@@ -323,11 +323,6 @@ fn files_that_only_their_owner_may_read_are_told_of() {
 
 #[test]
 fn a_device_is_neither_an_archive_nor_a_directory() {
-    let failure = Package::open(
-        zip_file(Path::new("/dev/null")),
-        Links::Keep,
-        Limits::default(),
-    )
-    .unwrap_err();
+    let failure = open(Path::new("/dev/null")).unwrap_err();
     insta::assert_snapshot!(failure, @"ZIP_FILE `/dev/null` is neither a file nor a directory");
 }
