@@ -16,8 +16,8 @@ use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::{Builder, Region};
 use shared::{Refusal, SdkConfig};
 
-pub use self::functions::Upload;
 pub use self::aliases::Wanted;
+pub use self::functions::Upload;
 pub use self::invoke::Invoked;
 pub use self::metrics::figures;
 

@@ -87,10 +87,7 @@ impl Bracket<'_> {
     /// # Errors
     /// With AWS's reason as soon as it has failed; at the deadline.
     pub async fn active(&self, version: &str) -> Result<Configuration, Failure> {
-        let what = format!(
-            "version {version} of `{}` to become active",
-            self.function
-        );
+        let what = format!("version {version} of `{}` to become active", self.function);
         let look = async || {
             let configuration = self.read(Some(version)).await?;
             if let Some(reason) = configuration.failed_state() {
@@ -106,9 +103,11 @@ impl Bracket<'_> {
                 Observation::Done(configuration)
             })
         };
-        wait::until(&what, self.pace, look).await.map_err(|failure| {
-            failure.hint("no traffic was moved; WAIT_TIMEOUT sets how long one wait may take")
-        })
+        wait::until(&what, self.pace, look)
+            .await
+            .map_err(|failure| {
+                failure.hint("no traffic was moved; WAIT_TIMEOUT sets how long one wait may take")
+            })
     }
 
     async fn read(&self, qualifier: Option<&str>) -> Result<Configuration, Failure> {

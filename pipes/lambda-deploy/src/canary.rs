@@ -140,7 +140,13 @@ pub struct Figures {
 impl Figures {
     /// Why the figures are too bad, if they are.
     pub fn breach(&self, limits: &Thresholds) -> Option<String> {
-        let of = |part: f64, whole: f64| if part > 0.0 { part / whole.max(part) } else { 0.0 };
+        let of = |part: f64, whole: f64| {
+            if part > 0.0 {
+                part / whole.max(part)
+            } else {
+                0.0
+            }
+        };
         let errors = of(self.errors, self.invocations);
         let throttles = of(self.throttles, self.invocations + self.throttles);
         if errors > limits.errors.0 {
@@ -181,7 +187,10 @@ impl fmt::Display for Figures {
             throttles,
             duration,
         } = self;
-        write!(out, "{invocations} invocations, {errors} errors, {throttles} throttles")?;
+        write!(
+            out,
+            "{invocations} invocations, {errors} errors, {throttles} throttles"
+        )?;
         match duration {
             Some(duration) => write!(out, ", p95 {duration:.0} ms"),
             None => Ok(()),

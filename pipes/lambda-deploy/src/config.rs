@@ -16,7 +16,7 @@ pub use self::change::{Change, Code};
 pub use self::traffic::{Shift, Traffic};
 
 use crate::canary::{Share, Steps};
-use crate::package::Architecture;
+use crate::package::{Architecture, Links};
 use crate::rollback::Target;
 use crate::smoke::Expectation;
 
@@ -34,6 +34,7 @@ pub struct Variables {
     function_name: Field<List<String>>,
     command: Field<CommandName>,
     zip_file: Field<String>,
+    symlinks: Field<Links>,
     image_uri: Field<String>,
     s3_bucket: Field<String>,
     s3_key: Field<String>,
@@ -160,10 +161,26 @@ impl FromText for CommandName {
     }
 }
 
+impl FromText for Links {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "keep" => Ok(Self::Keep),
+            "follow" => Ok(Self::Follow),
+            other => Err(format!(
+                "unallowed value {other} (it is `keep` or `follow`)"
+            )),
+        }
+    }
+}
+
 impl FromText for Architecture {
     fn from_text(text: &str) -> Result<Self, String> {
-        architecture(text.trim())
-            .ok_or_else(|| format!("unallowed value {} (it is `x86_64` or `arm64`)", text.trim()))
+        architecture(text.trim()).ok_or_else(|| {
+            format!(
+                "unallowed value {} (it is `x86_64` or `arm64`)",
+                text.trim()
+            )
+        })
     }
 }
 
@@ -276,7 +293,10 @@ fn functions(faults: &mut Faults, field: Field<List<String>>) -> Option<Vec<Stri
             faults.add("FUNCTION_NAME", fault);
         }
         if functions[..index].contains(name) {
-            faults.add("FUNCTION_NAME", format!("unallowed value {name} (it is there twice)"));
+            faults.add(
+                "FUNCTION_NAME",
+                format!("unallowed value {name} (it is there twice)"),
+            );
         }
     }
     Some(functions)

@@ -35,13 +35,19 @@ const MEMBERS: &[&str] = &[
 
 /// Members that are not for this request, and what to do instead.
 const OTHERS: &[(&str, &str)] = &[
-    ("Architectures", "set ARCHITECTURE: Lambda takes it with the code"),
+    (
+        "Architectures",
+        "set ARCHITECTURE: Lambda takes it with the code",
+    ),
     ("Code", "set ZIP_FILE, IMAGE_URI, or S3_BUCKET and S3_KEY"),
     ("CodeSha256", ANSWER),
     ("CodeSize", ANSWER),
     ("ConfigSha256", ANSWER),
     ("FunctionArn", ANSWER),
-    ("ImageConfigResponse", "it is of an answer; the request calls it `ImageConfig`"),
+    (
+        "ImageConfigResponse",
+        "it is of an answer; the request calls it `ImageConfig`",
+    ),
     ("LastModified", ANSWER),
     ("LastUpdateStatus", ANSWER),
     ("LastUpdateStatusReason", ANSWER),
@@ -122,7 +128,9 @@ impl Wishes {
                     "`{shown}` is of function {name}, and FUNCTION_NAME is `{}`",
                     functions.join(" ")
                 ))
-                .hint("take the member `FunctionName` out, or give the file of the right function"));
+                .hint(
+                    "take the member `FunctionName` out, or give the file of the right function",
+                ));
             }
         }
         let unknown = check(&members, &shown)?;
@@ -169,8 +177,10 @@ fn check(members: &Map<String, Value>, file: &str) -> Result<Vec<String>, Failur
             continue;
         }
         let refused = |why: &str| {
-            Failure::new(format!("`{file}` has the member `{name}`, which UpdateFunctionConfiguration does not take"))
-                .hint(why.to_owned())
+            Failure::new(format!(
+                "`{file}` has the member `{name}`, which UpdateFunctionConfiguration does not take"
+            ))
+            .hint(why.to_owned())
         };
         if let Some((_, why)) = OTHERS.iter().find(|(other, _)| other == name) {
             return Err(refused(why));
@@ -234,7 +244,8 @@ impl Desired {
             Some(place) => layers[place] = json!(arn),
             None => layers.push(json!(arn)),
         }
-        self.members.insert("Layers".to_owned(), Value::Array(layers));
+        self.members
+            .insert("Layers".to_owned(), Value::Array(layers));
     }
 
     /// What differs from the live configuration; nothing if it is all there.
@@ -282,9 +293,8 @@ impl Desired {
                 .and_then(|environment| environment.get("Variables"))
                 .and_then(Value::as_object);
             let pairs = variables.into_iter().flatten();
-            let pairs = pairs.map(|(name, value)| {
-                (name.clone(), value.as_str().unwrap_or_default().to_owned())
-            });
+            let pairs = pairs
+                .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
             let edited: Map<String, Value> = self
                 .environment
                 .apply(pairs)
@@ -339,11 +349,9 @@ fn covers(name: &str, desired: &Value, live: &Value) -> bool {
         return is_empty(live);
     }
     match (desired, live) {
-        (Value::Object(desired), Value::Object(live)) if name != "Environment" => {
-            desired.iter().all(|(name, value)| {
-                covers(name, value, live.get(name).unwrap_or(&Value::Null))
-            })
-        }
+        (Value::Object(desired), Value::Object(live)) if name != "Environment" => desired
+            .iter()
+            .all(|(name, value)| covers(name, value, live.get(name).unwrap_or(&Value::Null))),
         // Lambda gives subnets and groups back in an order of its own; layers and file systems keep theirs.
         (Value::Array(desired), Value::Array(live))
             if matches!(name, "SubnetIds" | "SecurityGroupIds") =>

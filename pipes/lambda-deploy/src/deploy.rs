@@ -89,11 +89,14 @@ impl Deploy<'_> {
         }
         let mut arrived = Vec::new();
         if let Some(traffic) = &self.change.traffic {
-            let journeys = planned.iter().zip(&released).map(|(planned, released)| Journey {
-                target: planned.target,
-                alias: planned.seen.alias.clone(),
-                to: released.version.version().to_owned(),
-            });
+            let journeys = planned
+                .iter()
+                .zip(&released)
+                .map(|(planned, released)| Journey {
+                    target: planned.target,
+                    alias: planned.seen.alias.clone(),
+                    to: released.version.version().to_owned(),
+                });
             arrived = shift::all(journeys.collect(), traffic, self.run, self.journal).await?;
         }
         let versions: Vec<&Configuration> = released.iter().map(|each| &each.version).collect();
@@ -195,7 +198,10 @@ impl Deploy<'_> {
         seen: &Seen,
         plan: &Plan,
     ) -> Result<(), Failure> {
-        let live = seen.function.as_ref().map(|function| &function.configuration);
+        let live = seen
+            .function
+            .as_ref()
+            .map(|function| &function.configuration);
         if plan.create {
             for (name, variable) in [
                 ("Role", "ROLE"),
@@ -214,7 +220,9 @@ impl Deploy<'_> {
         let architecture = self.change.architecture.or_else(of_live);
         let layers = desired.layers().unwrap_or_else(|| {
             let layers = live.and_then(|live| live.members().get("Layers"));
-            layers.and_then(|layers| layers.as_array()).map_or(0, Vec::len)
+            layers
+                .and_then(|layers| layers.as_array())
+                .map_or(0, Vec::len)
         });
         let runs_in = package::Target {
             runtime: desired
@@ -242,7 +250,8 @@ impl Deploy<'_> {
         let plans = planned
             .iter()
             .map(|each| each.plan.to_json(&each.target.to_string()));
-        self.journal.plan(json!({"functions": plans.collect::<Vec<_>>()}));
+        self.journal
+            .plan(json!({"functions": plans.collect::<Vec<_>>()}));
     }
 
     /// The plan is all there is, but for AWS's own look at the code.
@@ -284,8 +293,8 @@ impl Deploy<'_> {
     }
 
     fn outcome(&self, released: &[Released], arrived: &[Arrived]) -> Outcome {
-        let is_changed = released.iter().any(|each| each.is_changed)
-            || arrived.iter().any(|each| each.is_moved);
+        let is_changed =
+            released.iter().any(|each| each.is_changed) || arrived.iter().any(|each| each.is_moved);
         let mut parts = Vec::new();
         for (index, (target, released)) in self.targets.iter().zip(released).enumerate() {
             let version = released.version.version();
@@ -298,7 +307,9 @@ impl Deploy<'_> {
                         _ => String::new(),
                     }
                 ),
-                None if version == "$LATEST" => format!("`{target}` is updated, no version published"),
+                None if version == "$LATEST" => {
+                    format!("`{target}` is updated, no version published")
+                }
                 None => format!("`{target}` is at version {version}"),
             };
             parts.push(what);
@@ -335,7 +346,12 @@ impl Deploy<'_> {
             );
             variables.insert(
                 "LAMBDA_DEPLOY_PREVIOUS_VERSION",
-                joined(&|index| arrived[index].from.clone().unwrap_or_else(|| "none".to_owned())),
+                joined(&|index| {
+                    arrived[index]
+                        .from
+                        .clone()
+                        .unwrap_or_else(|| "none".to_owned())
+                }),
             );
         }
         Outcome { summary, variables }
@@ -352,7 +368,9 @@ fn upload_of(source: &Source, target: &Target) -> Result<Upload, Failure> {
             "the code of `{target}` is {} bytes, more than one request may carry",
             package.size()
         ))
-        .hint("set ARTIFACT_BUCKET to a bucket of the function's region, and it goes through there")),
+        .hint(
+            "set ARTIFACT_BUCKET to a bucket of the function's region, and it goes through there",
+        )),
         Source::Image(image) => Ok(Upload::Image(image.uri.clone())),
         Source::Object { upload, .. } => Ok(upload.clone()),
     }
@@ -366,7 +384,9 @@ pub async fn absent(lambda: &Lambda, name: &str) -> Failure {
         .iter()
         .map(|each| (strsim::damerau_levenshtein(each, own), each))
         .filter(|(distance, each)| {
-            *distance <= own.len().max(3) / 3 + 1 || each.contains(own) || own.contains(each.as_str())
+            *distance <= own.len().max(3) / 3 + 1
+                || each.contains(own)
+                || own.contains(each.as_str())
         })
         .collect();
     near.sort();
@@ -380,9 +400,13 @@ pub async fn absent(lambda: &Lambda, name: &str) -> Failure {
         lambda.region()
     ));
     if near.is_empty() {
-        failure.hint("check FUNCTION_NAME, AWS_DEFAULT_REGION and the account; CREATE: true makes it")
+        failure
+            .hint("check FUNCTION_NAME, AWS_DEFAULT_REGION and the account; CREATE: true makes it")
     } else {
-        failure.hint(format!("did you mean {}? CREATE: true makes a new one", near.join(" or ")))
+        failure.hint(format!(
+            "did you mean {}? CREATE: true makes a new one",
+            near.join(" or ")
+        ))
     }
 }
 

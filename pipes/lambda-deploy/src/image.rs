@@ -158,9 +158,6 @@ mod tests {
         assert_eq!(image(Some(digest("a"))).is(&live), Some(true));
         assert_eq!(image(Some(digest("b"))).is(&live), Some(false));
         assert_eq!(image(None).is(&live), None);
-        assert_eq!(
-            image(Some(digest("a"))).is(&CodeLocation::default()),
-            None
-        );
+        assert_eq!(image(Some(digest("a"))).is(&CodeLocation::default()), None);
     }
 }

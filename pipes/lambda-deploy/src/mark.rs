@@ -147,8 +147,16 @@ mod tests {
             until: UNIX_EPOCH + Duration::from_secs(1_796_083_200),
         };
         for (text, mark, written) in [
-            ("", Some(Mark::Previous("7".to_owned())), "[lambda-deploy: previous 7]"),
-            ("live [eu]", Some(Mark::RolledBack("9".to_owned())), "live [eu] [lambda-deploy: rolled back from 9]"),
+            (
+                "",
+                Some(Mark::Previous("7".to_owned())),
+                "[lambda-deploy: previous 7]",
+            ),
+            (
+                "live [eu]",
+                Some(Mark::RolledBack("9".to_owned())),
+                "live [eu] [lambda-deploy: rolled back from 9]",
+            ),
             (
                 "live",
                 Some(Mark::Canary(canary)),
@@ -156,7 +164,10 @@ mod tests {
             ),
             ("of people", None, "of people"),
         ] {
-            let description = Description { text: text.to_owned(), mark };
+            let description = Description {
+                text: text.to_owned(),
+                mark,
+            };
             assert_eq!(description.to_string(), written);
             assert_eq!(Description::parse(written), description);
         }

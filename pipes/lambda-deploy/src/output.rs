@@ -56,7 +56,9 @@ impl SharedFile {
                 "could not write `{}` for later steps: {error}",
                 path.display()
             ))
-            .hint("the function was deployed; a later step that reads this file sees an old version")
+            .hint(
+                "the function was deployed; a later step that reads this file sees an old version",
+            )
         })
     }
 }

@@ -141,7 +141,13 @@ impl Plan {
             }
             None => None,
             Some(source) if source.is_image() != live.is_image() => {
-                let of = |is_image| if is_image { "a container image" } else { "a zip" };
+                let of = |is_image| {
+                    if is_image {
+                        "a container image"
+                    } else {
+                        "a zip"
+                    }
+                };
                 return Err(Failure::new(format!(
                     "the code of `{name}` is {}, and what is given is {}",
                     of(live.is_image()),
@@ -306,7 +312,10 @@ impl Plan {
             let alias = &traffic.alias;
             let _ = match step {
                 Move::Unchanged(version) => {
-                    writeln!(out, "alias      {name}:{alias}  (unchanged, version {version})")
+                    writeln!(
+                        out,
+                        "alias      {name}:{alias}  (unchanged, version {version})"
+                    )
                 }
                 Move::Create => writeln!(out, "alias      {name}:{alias}  (new)"),
                 Move::From(version) => writeln!(
@@ -324,7 +333,10 @@ impl Plan {
 
     /// For `report.json`. Values of the configuration are masked.
     pub fn to_json(&self, name: &str) -> Value {
-        let differences = self.configuration.as_ref().map(configuration::Change::lines);
+        let differences = self
+            .configuration
+            .as_ref()
+            .map(configuration::Change::lines);
         let publish = match &self.publish {
             Publish::Not => json!(null),
             Publish::Reuse(version) => json!({"unchanged": version}),

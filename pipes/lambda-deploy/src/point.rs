@@ -42,10 +42,10 @@ pub async fn point(
         alarms: Vec::new(),
     };
     let lines = journeys.iter().map(|journey| {
-        let from = journey.alias.as_ref().map_or_else(
-            || "new".to_owned(),
-            |alias| format!("from {alias}"),
-        );
+        let from = journey
+            .alias
+            .as_ref()
+            .map_or_else(|| "new".to_owned(), |alias| format!("from {alias}"));
         format!(
             "alias      {}:{}  (to version {}, {from})",
             journey.target, point.alias, point.version

@@ -264,7 +264,9 @@ impl Release<'_> {
                         pending.refused();
                     }
                     // "CodeSHA256 (…) is different from current CodeSHA256 in $LATEST"
-                    other_code = refusal.message.contains("different from current CodeSHA256");
+                    other_code = refusal
+                        .message
+                        .contains("different from current CodeSHA256");
                     Err(refusal)
                 }
             }

@@ -196,18 +196,18 @@ impl<'a> Moving<'a> {
         }
         let back = self.back(from);
         let name = format!("alias `{}` of `{}`", self.name, self.target);
-        self.cleanup = Some(self.journal.clean_up_unless_settled(
-            name.clone(),
-            async move {
-                match back.go().await {
-                    Ok(Some(version)) => {
-                        tracing::warn!("{name} is back at version {version}");
+        self.cleanup = Some(
+            self.journal
+                .clean_up_unless_settled(name.clone(), async move {
+                    match back.go().await {
+                        Ok(Some(version)) => {
+                            tracing::warn!("{name} is back at version {version}");
+                        }
+                        Ok(None) => {}
+                        Err(failure) => tracing::error!("{failure}"),
                     }
-                    Ok(None) => {}
-                    Err(failure) => tracing::error!("{failure}"),
-                }
-            },
-        ));
+                }),
+        );
     }
 
     fn disarm(&mut self) {
@@ -491,7 +491,8 @@ async fn all_back(moves: &[Moving<'_>], failure: Failure) -> Failure {
             }
             Ok(None) => {
                 pending.refused();
-                failure = failure.fact(format!("{shown} was not moved, or is no longer this run's"));
+                failure =
+                    failure.fact(format!("{shown} was not moved, or is no longer this run's"));
             }
             Err(back) => failure = failure.fact(back.to_string()),
         }
@@ -537,7 +538,8 @@ async fn watch(
             sleep(look.min(end.saturating_duration_since(Instant::now()))).await;
             let is_over = Instant::now() >= end;
             for each in &watched {
-                each.look(*step, since, limits, &traffic.alarms, is_over).await?;
+                each.look(*step, since, limits, &traffic.alarms, is_over)
+                    .await?;
             }
             if is_over {
                 break;
@@ -584,8 +586,14 @@ impl Watched {
         check_alarms(&self.cloudwatch, alarms).await?;
         let split = step.share < Share(1.0);
         let version = split.then_some(self.version.as_str());
-        let figures =
-            aws::figures(&self.cloudwatch, &self.function, &self.alias, version, since).await?;
+        let figures = aws::figures(
+            &self.cloudwatch,
+            &self.function,
+            &self.alias,
+            version,
+            since,
+        )
+        .await?;
         if let Some(why) = figures.breach(limits) {
             return Err(Failure::new(format!(
                 "version {} of `{}` did badly with {} of the traffic: {why}",
@@ -619,8 +627,10 @@ pub async fn check_alarms(cloudwatch: &CloudWatch, alarms: &[String]) -> Result<
     for name in alarms {
         match states.get(name) {
             None => {
-                return Err(Failure::new(format!("there is no CloudWatch alarm `{name}`"))
-                    .hint("ALARMS names alarms of the function's account and region"));
+                return Err(
+                    Failure::new(format!("there is no CloudWatch alarm `{name}`"))
+                        .hint("ALARMS names alarms of the function's account and region"),
+                );
             }
             Some(state) if state.is_in_alarm() => {
                 return Err(Failure::new(format!(

@@ -187,7 +187,11 @@ impl Smoke {
         };
         if let Some(expected) = self.status {
             match answer.get("statusCode").and_then(Value::as_u64) {
-                None => return Err("the answer has no `statusCode`, and SMOKE_STATUS expects one".to_owned()),
+                None => {
+                    return Err(
+                        "the answer has no `statusCode`, and SMOKE_STATUS expects one".to_owned(),
+                    );
+                }
                 Some(status) if status != u64::from(expected) => {
                     return Err(format!("`statusCode` is {status}, not {expected}"));
                 }
@@ -209,7 +213,10 @@ impl Expectation {
     fn holds(&self, answer: &Value) -> Result<(), String> {
         let found = self.path.query(answer).all();
         match found.as_slice() {
-            [] => Err(format!("the answer has nothing at the path of `{}`", self.text)),
+            [] => Err(format!(
+                "the answer has nothing at the path of `{}`",
+                self.text
+            )),
             found if found.iter().all(|value| **value == self.value) => Ok(()),
             // The value may be a secret of the function.
             _ => Err(format!("the answer has another value than `{}`", self.text)),
@@ -226,7 +233,9 @@ fn unfolded(answer: &Value) -> Option<Value> {
 }
 
 fn gate(failure: Failure) -> Failure {
-    failure.hint("no traffic was moved: the alias is as it was; the version stays for a look at its logs")
+    failure.hint(
+        "no traffic was moved: the alias is as it was; the version stays for a look at its logs",
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The code of a run, made ready before anything is changed: packed or checked, an image pinned to its digest, an object
 //! looked at. What comes out can be compared with what is live, as far as AWS tells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shared::Failure;
 
@@ -44,7 +44,7 @@ impl Source {
     /// When the code cannot be what it has to be.
     pub async fn open(code: &Code, lambda: &Lambda) -> Result<Self, Failure> {
         match code {
-            Code::Path(path) => open_package(path.clone(), lambda).await.map(Self::Package),
+            Code::Path(path, links) => open_package(path, *links, lambda).await.map(Self::Package),
             Code::Image(uri) => Image::pin(uri, lambda.sdk()).await.map(Self::Image),
             Code::Object {
                 bucket,
@@ -94,15 +94,15 @@ impl Source {
     }
 }
 
-async fn open_package(path: PathBuf, lambda: &Lambda) -> Result<Package, Failure> {
+async fn open_package(path: &Path, links: Links, lambda: &Lambda) -> Result<Package, Failure> {
     let limits = Limits::default();
-    match packed(path.clone(), limits).await {
+    match packed(path.to_owned(), links, limits).await {
         // An account may have other limits than most; only then is it asked.
         Err(failure) if failure.to_string().contains("unzipped") => {
             match lambda.code_limits().await {
                 Ok((_, unzipped)) if unzipped > limits.unzipped => {
                     let limits = Limits { unzipped, ..limits };
-                    packed(path, limits).await
+                    packed(path.to_owned(), links, limits).await
                 }
                 _ => Err(failure),
             }
@@ -111,15 +111,15 @@ async fn open_package(path: PathBuf, lambda: &Lambda) -> Result<Package, Failure
     }
 }
 
-async fn packed(path: PathBuf, limits: Limits) -> Result<Package, Failure> {
+async fn packed(path: PathBuf, links: Links, limits: Limits) -> Result<Package, Failure> {
     let open = move || {
         let origin = Origin {
             variable: "ZIP_FILE",
             path: &path,
         };
-        Package::open(origin, Links::default(), limits)
+        Package::open(origin, links, limits)
     };
-    tokio::task::spawn_blocking(open)
-        .await
-        .map_err(|_| Failure::new("the packing was stopped by a fault of this program, shown above"))?
+    tokio::task::spawn_blocking(open).await.map_err(|_| {
+        Failure::new("the packing was stopped by a fault of this program, shown above")
+    })?
 }

@@ -182,12 +182,7 @@ impl Lambda {
         let mut names = Vec::new();
         let mut marker = None;
         for _ in 0..PAGES_OF_NAMES {
-            let page = self
-                .client
-                .list_functions()
-                .set_marker(marker)
-                .send()
-                .await;
+            let page = self.client.list_functions().set_marker(marker).send().await;
             let Ok(page) = page else { break };
             let functions = page.functions.unwrap_or_default();
             names.extend(functions.into_iter().filter_map(|each| each.function_name));
@@ -260,15 +255,10 @@ impl Lambda {
     /// # Errors
     /// When they may not be read.
     pub async fn code_limits(&self) -> Result<(u64, u64), Failure> {
-        let answer = self
-            .client
-            .get_account_settings()
-            .send()
-            .await
-            .explain(
-                "could not read the account's limits for code",
-                "lambda:GetAccountSettings",
-            )?;
+        let answer = self.client.get_account_settings().send().await.explain(
+            "could not read the account's limits for code",
+            "lambda:GetAccountSettings",
+        )?;
         let limit = answer.account_limit.ok_or_else(|| {
             Failure::new("AWS answers for the account's limits, and does not say them")
         })?;

@@ -38,10 +38,10 @@ pub async fn digest(
                 refusal.code.as_str(),
                 "ImageNotFoundException" | "RepositoryNotFoundException"
             ) {
-                return Err(Failure::new(format!(
-                    "IMAGE_URI `{uri}` does not exist: {refusal}"
-                ))
-                .hint("push the image first, in a step before this one"));
+                return Err(
+                    Failure::new(format!("IMAGE_URI `{uri}` does not exist: {refusal}"))
+                        .hint("push the image first, in a step before this one"),
+                );
             }
             if refusal.is_denied() {
                 tracing::warn!(

@@ -8,7 +8,7 @@ use shared::{Faults, Field, List};
 
 use super::{Reserved, Traffic, Variables, flag, list};
 use crate::configuration::Wishes;
-use crate::package::Architecture;
+use crate::package::{Architecture, Links};
 use crate::smoke::Smoke;
 
 /// All that `update` and `deploy` do.
@@ -37,8 +37,8 @@ pub struct Change {
 /// Where the code comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// A zip, or a directory to be packed.
-    Path(PathBuf),
+    /// A zip, or a directory to be packed, and what becomes of its links.
+    Path(PathBuf, Links),
     /// A container image.
     Image(String),
     /// A zip in a bucket of the function's region.
@@ -95,7 +95,10 @@ impl Change {
             faults,
         );
         if smoke.is_some() && !publish {
-            faults.add("SMOKE_TEST", "needs a published version, and PUBLISH_FLAG is false");
+            faults.add(
+                "SMOKE_TEST",
+                "needs a published version, and PUBLISH_FLAG is false",
+            );
         }
         let traffic = Traffic::new(&mut variables, with_traffic, description.clone(), faults);
         let code = code(&mut variables, faults);
@@ -127,7 +130,10 @@ impl Change {
             );
         }
         if create && code.is_none() {
-            faults.add("CREATE", "needs the code: ZIP_FILE, IMAGE_URI, or S3_BUCKET and S3_KEY");
+            faults.add(
+                "CREATE",
+                "needs the code: ZIP_FILE, IMAGE_URI, or S3_BUCKET and S3_KEY",
+            );
         }
         if with_traffic && traffic.is_none() {
             return None;
@@ -148,6 +154,9 @@ impl Change {
 
 fn code(variables: &mut Variables, faults: &mut Faults) -> Option<Code> {
     let zip = faults.optional("ZIP_FILE", std::mem::take(&mut variables.zip_file));
+    let links = faults
+        .optional("SYMLINKS", std::mem::take(&mut variables.symlinks))
+        .unwrap_or_default();
     let image = faults.optional("IMAGE_URI", std::mem::take(&mut variables.image_uri));
     let bucket = faults.optional("S3_BUCKET", std::mem::take(&mut variables.s3_bucket));
     let key = faults.optional("S3_KEY", std::mem::take(&mut variables.s3_key));
@@ -182,7 +191,7 @@ fn code(variables: &mut Variables, faults: &mut Faults) -> Option<Code> {
         faults.add("S3_OBJECT_VERSION", "needs S3_BUCKET and S3_KEY");
     }
     if let Some(path) = zip {
-        return Some(Code::Path(PathBuf::from(path.trim())));
+        return Some(Code::Path(PathBuf::from(path.trim()), links));
     }
     if let Some(uri) = image {
         return Some(Code::Image(uri.trim().to_owned()));
@@ -203,9 +212,7 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
         }
     };
     let text = |faults: &mut Faults, name: &str, field: Field<String>| {
-        faults
-            .optional(name, field)
-            .map(|text| json!(text.trim()))
+        faults.optional(name, field).map(|text| json!(text.trim()))
     };
     let texts = |faults: &mut Faults, name: &str, field: Field<List<String>>| {
         faults.optional(name, field).map(|list| json!(list.0))
@@ -218,24 +225,40 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
         }
         Some(json!(value))
     };
-    set("MemorySize", size(faults, "MEMORY_SIZE", variables.memory_size, (128, 32_768)));
-    set("Timeout", size(faults, "TIMEOUT", variables.timeout, (1, 900)));
+    set(
+        "MemorySize",
+        size(faults, "MEMORY_SIZE", variables.memory_size, (128, 32_768)),
+    );
+    set(
+        "Timeout",
+        size(faults, "TIMEOUT", variables.timeout, (1, 900)),
+    );
     set("Runtime", text(faults, "RUNTIME", variables.runtime));
     set("Handler", text(faults, "HANDLER", variables.handler));
     set("Role", text(faults, "ROLE", variables.role));
     set("Layers", texts(faults, "LAYERS", variables.layers));
     set(
         "Description",
-        text(faults, "FUNCTION_DESCRIPTION", variables.function_description),
+        text(
+            faults,
+            "FUNCTION_DESCRIPTION",
+            variables.function_description,
+        ),
     );
-    set("KMSKeyArn", text(faults, "KMS_KEY_ARN", variables.kms_key_arn));
+    set(
+        "KMSKeyArn",
+        text(faults, "KMS_KEY_ARN", variables.kms_key_arn),
+    );
     let storage = size(
         faults,
         "EPHEMERAL_STORAGE",
         variables.ephemeral_storage,
         (512, 10_240),
     );
-    set("EphemeralStorage", storage.map(|size| json!({"Size": size})));
+    set(
+        "EphemeralStorage",
+        storage.map(|size| json!({"Size": size})),
+    );
     let snap_start = faults.optional("SNAP_START", variables.snap_start);
     set(
         "SnapStart",
@@ -244,7 +267,10 @@ fn wishes(variables: Variables, faults: &mut Faults) -> Wishes {
     let tracing = text(faults, "TRACING", variables.tracing);
     set("TracingConfig", tracing.map(|mode| json!({"Mode": mode})));
     let target = text(faults, "DEAD_LETTER_ARN", variables.dead_letter_arn);
-    set("DeadLetterConfig", target.map(|arn| json!({"TargetArn": arn})));
+    set(
+        "DeadLetterConfig",
+        target.map(|arn| json!({"TargetArn": arn})),
+    );
     let subnets = texts(faults, "SUBNET_IDS", variables.subnet_ids);
     let groups = texts(faults, "SECURITY_GROUP_IDS", variables.security_group_ids);
     set(

@@ -27,7 +27,10 @@ fn update_then_jq_then_alias() {
     succeeded(&update);
     assert_eq!(
         last_line(&update),
-        format!("✔ Deployment successful: `{}` is at version 1", step.function)
+        format!(
+            "✔ Deployment successful: `{}` is at version 1",
+            step.function
+        )
     );
     let file = shared.join("aws-lambda-deploy-env");
     let jq = Command::new("jq")
@@ -38,7 +41,14 @@ fn update_then_jq_then_alias() {
     let version = String::from_utf8(jq.stdout).unwrap().trim().to_owned();
     assert_eq!(version, "1");
     let answer: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    for member in ["FunctionName", "FunctionArn", "CodeSha256", "CodeSize", "RevisionId", "Runtime"] {
+    for member in [
+        "FunctionName",
+        "FunctionArn",
+        "CodeSha256",
+        "CodeSize",
+        "RevisionId",
+        "Runtime",
+    ] {
         assert!(answer.get(member).is_some(), "{member} is not in {answer}");
     }
 
@@ -52,11 +62,17 @@ fn update_then_jq_then_alias() {
     succeeded(&alias);
     assert_eq!(
         last_line(&alias),
-        format!("✔ Alias updated: `{}` alias `production` is at version 1", step.function)
+        format!(
+            "✔ Alias updated: `{}` alias `production` is at version 1",
+            step.function
+        )
     );
     let alias = step.alias("production");
     assert_eq!(
-        (alias["FunctionVersion"].as_str(), alias["Description"].as_str()),
+        (
+            alias["FunctionVersion"].as_str(),
+            alias["Description"].as_str()
+        ),
         (Some("1"), Some("Live"))
     );
     let live = step.configuration(&format!("{}:1", step.function));

@@ -17,7 +17,6 @@ pub struct Step {
     repository: String,
 }
 
-
 impl Step {
     /// A step before the local AWS, with a function of it.
     pub fn new() -> Self {
@@ -239,7 +238,12 @@ pub fn text_of(value: &Value) -> String {
 /// The last line of a run's output.
 pub fn last_line(output: &Output) -> String {
     let plain = output.plain();
-    plain.trim_end().lines().last().unwrap_or_default().to_owned()
+    plain
+        .trim_end()
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Asserts success, and gives the output without the lines that only DEBUG brings.
