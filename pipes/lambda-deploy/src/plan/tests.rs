@@ -133,7 +133,9 @@ fn tags_of_aws_stay() {
 fn what_lambda_would_refuse_in_the_middle_is_refused_before() {
     let [a, b, c] = DEPLOY;
     let canary = ("CANARY", "10% 5m");
-    let role = planned([a, b, c, canary, ("ROLE", "other")], &seen(256, Some("8"))).err().unwrap();
+    let role = planned([a, b, c, canary, ("ROLE", "other")], &seen(256, Some("8")))
+        .err()
+        .unwrap();
     assert!(
         role.contains("version 8 of `orders` has role `role` and the new one `other`"),
         "{role}"
@@ -142,10 +144,12 @@ fn what_lambda_would_refuse_in_the_middle_is_refused_before() {
         [a, b, c, canary, ("MEMORY_SIZE", "512")],
         &seen(256, Some("$LATEST")),
     )
-    .err().unwrap();
+    .err()
+    .unwrap();
     assert!(latest.contains("points to $LATEST"), "{latest}");
-    let architecture =
-        planned([a, b, c, ("ARCHITECTURE", "arm64")], &seen(256, Some("8"))).err().unwrap();
+    let architecture = planned([a, b, c, ("ARCHITECTURE", "arm64")], &seen(256, Some("8")))
+        .err()
+        .unwrap();
     assert!(
         architecture.contains("another one needs code"),
         "{architecture}"
