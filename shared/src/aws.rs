@@ -301,7 +301,11 @@ pub fn has_own_endpoint(config: &SdkConfig, service: &str) -> bool {
 pub(crate) fn endpoint_of(config: &SdkConfig, service: &str, prefix: &str) -> String {
     own_endpoint(config, service).unwrap_or_else(|| {
         let region = config.region().map_or("us-east-1", AsRef::as_ref);
-        let fips = if config.use_fips() == Some(true) { "-fips" } else { "" };
+        let fips = if config.use_fips() == Some(true) {
+            "-fips"
+        } else {
+            ""
+        };
         let is_chinese = region.starts_with("cn-");
         // <https://docs.aws.amazon.com/general/latest/gr/rande.html>, dual-stack endpoints
         let domain = match (config.use_dual_stack() == Some(true), is_chinese) {

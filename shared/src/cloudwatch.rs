@@ -216,11 +216,7 @@ impl CloudWatch {
             .service_name("CloudWatch")
             .operation_name(operation)
             .endpoint_url(&self.endpoint)
-            .standard_retry(
-                self.sdk
-                    .retry_config()
-                    .unwrap_or(&RetryConfig::standard()),
-            )
+            .standard_retry(self.sdk.retry_config().unwrap_or(&RetryConfig::standard()))
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
             .runtime_plugin(self.signing())
             .interceptor(LogRequests);
@@ -263,8 +259,7 @@ impl CloudWatch {
         components.push_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()));
         components.set_identity_cache(self.sdk.identity_cache());
         if let Some(credentials) = self.sdk.credentials_provider() {
-            components
-                .set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
+            components.set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
         }
         StaticRuntimePlugin::new()
             .with_config(layer.freeze())
@@ -273,8 +268,11 @@ impl CloudWatch {
 }
 
 fn read<T: for<'de> Deserialize<'de>>(answer: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(answer)
-        .map_err(|error| Failure::new(format!("CloudWatch's answer is not as its API promises: {error}")))
+    serde_json::from_slice(answer).map_err(|error| {
+        Failure::new(format!(
+            "CloudWatch's answer is not as its API promises: {error}"
+        ))
+    })
 }
 
 fn deserialize(response: &HttpResponse) -> Result<Vec<u8>, OrchestratorError<Refused>> {

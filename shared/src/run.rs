@@ -14,8 +14,8 @@ use crate::log::{self, Style};
 use crate::report::{Outcome, Results};
 use crate::variables::{Environment, Field};
 
-/// How long the cleaning up may take after the end of a run.
-const CLEANUP_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long the cleaning up may take after the end of a run: `docker stop` gives ten seconds before it kills.
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The variables that every pipe has.
 #[derive(Deserialize, Default)]

@@ -178,6 +178,18 @@ impl FromText for CommandName {
     }
 }
 
+impl FromText for Links {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "keep" => Ok(Self::Keep),
+            "follow" => Ok(Self::Follow),
+            other => Err(format!(
+                "unallowed value {other} (it is `keep` or `follow`)"
+            )),
+        }
+    }
+}
+
 impl FromText for Architecture {
     fn from_text(text: &str) -> Result<Self, String> {
         architecture(text.trim()).ok_or_else(|| {

@@ -49,7 +49,7 @@ pub struct Change {
 /// Where the code comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// A zip, or a directory to be packed.
+    /// A zip, or a directory to be packed, and what becomes of its links.
     Path(PathBuf),
     /// A container image.
     Image(String),

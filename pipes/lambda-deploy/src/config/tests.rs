@@ -1,1 +1,147 @@
+use shared::Environment;
 
+use super::*;
+
+fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
+    let mut faults = Faults::default();
+    let config = Config::new(Environment::from(pairs).read(), &mut faults);
+    if faults.is_empty() {
+        Ok(config.unwrap())
+    } else {
+        Err(faults.to_string())
+    }
+}
+
+fn change(config: &Config) -> &Change {
+    match &config.command {
+        Command::Change(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn update_publishes_and_moves_nothing() {
+    let config = config([
+        ("FUNCTION_NAME", "orders"),
+        ("COMMAND", "update"),
+        ("ZIP_FILE", "orders.zip"),
+        ("WAIT", "false"),
+    ])
+    .unwrap();
+    let change = change(&config);
+    assert!(change.publish.is_some() && change.traffic.is_none() && !change.create);
+    assert_eq!(config.timeout, Duration::from_hours(1));
+}
+
+#[test]
+fn rollback_is_a_command_of_its_own_or_a_wish_alone() {
+    for pairs in [
+        [("COMMAND", "rollback"), ("ROLLBACK", "")],
+        [("COMMAND", ""), ("ROLLBACK", "previous")],
+    ] {
+        let config = config([
+            ("FUNCTION_NAME", "orders"),
+            ("ALIAS", "live"),
+            pairs[0],
+            pairs[1],
+        ]);
+        let Command::RollBack { alias, target } = config.unwrap().command else {
+            panic!("no rollback")
+        };
+        assert_eq!((alias.as_str(), target), ("live", Target::Previous));
+    }
+}
+
+#[test]
+fn the_run_may_take_as_long_as_its_steps() {
+    let common = [
+        ("FUNCTION_NAME", "orders"),
+        ("COMMAND", "deploy"),
+        ("ALIAS", "live"),
+        ("CANARY", "10% 1h, 50% 1h"),
+    ];
+    let [a, b, c, d] = common;
+    assert_eq!(
+        config([a, b, c, d]).unwrap().timeout,
+        Duration::from_hours(3)
+    );
+    let refused = config([a, b, c, d, ("DEPLOY_TIMEOUT", "7200")]).unwrap_err();
+    assert!(
+        refused.contains("the steps of CANARY alone take 7200 s"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn functions_are_names_without_a_version() {
+    for name in [
+        "orders",
+        "123456789012:function:orders",
+        "arn:aws:lambda:eu-west-1:123456789012:function:orders",
+        "function:orders",
+    ] {
+        assert_eq!(function_name(name), Ok(()), "{name}");
+    }
+    for name in [
+        "orders:live",
+        "arn:aws:lambda:eu-west-1:123456789012:function:orders:7",
+        "or ders",
+        "ä",
+        "",
+    ] {
+        assert!(function_name(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_documents_are_in_step() {
+    shared::testing::assert_documented(
+        include_str!("../../README.md"),
+        include_str!("../../pipe.yml"),
+        &shared::known_variables::<Config>(),
+        env!("CARGO_PKG_VERSION"),
+    );
+}
+
+#[test]
+fn every_fault_is_named() {
+    insta::assert_snapshot!(
+        config([
+            ("FUNCTION_NAME", "orders:live"),
+            ("COMMAND", "deploy"),
+            ("ZIP_FILE", "a.zip"),
+            ("IMAGE_URI", "b"),
+            ("S3_KEY", "c"),
+            ("PUBLISH_FLAG", "false"),
+            ("ALIAS", "7"),
+            ("MEMORY_SIZE", "64"),
+            ("TIMEOUT", "901"),
+            ("ARCHITECTURE", "arm"),
+            ("SMOKE_STATUS", "200"),
+            ("ALARMS", "errors"),
+            ("CANARY_ERRORS", "1"),
+            ("REGIONS", "europe"),
+            ("RESERVED_CONCURRENCY", "-1"),
+            ("WAIT_TIMEOUT", "0"),
+            ("ROLLBACK", "previous"),
+        ])
+        .unwrap_err(),
+        @""
+    );
+    insta::assert_snapshot!(
+        config([("FUNCTION_NAME", "orders"), ("COMMAND", "alias"), ("ALIAS", "live"), ("VERSION", "$LATEST")]).unwrap_err(),
+        @r"
+    Validation errors:
+    VERSION:
+    - unallowed value $LATEST (an alias points to a published version; is PUBLISH_FLAG false?)
+    "
+    );
+    insta::assert_snapshot!(
+        config([("FUNCTION_NAME", "orders"), ("COMMAND", "update")]).unwrap_err(),
+        @r"
+    Validation errors:
+    ZIP_FILE:
+    - required field (or IMAGE_URI, or S3_BUCKET and S3_KEY, or FUNCTION_CONFIGURATION or a variable of the configuration)
+    "
+    );
+}

@@ -7,7 +7,7 @@ use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use shared::{Failure, FromText};
+use shared::Failure;
 use walkdir::{DirEntry, WalkDir};
 
 use super::ignored::{FILE, Ignored};
@@ -30,16 +30,6 @@ pub enum Links {
     Keep,
     /// What they lead to is packed in their place, also from outside.
     Follow,
-}
-
-impl FromText for Links {
-    fn from_text(text: &str) -> Result<Self, String> {
-        match text.trim() {
-            "keep" => Ok(Self::Keep),
-            "follow" => Ok(Self::Follow),
-            text => Err(format!("unallowed value {text} (it is `keep` or `follow`)")),
-        }
-    }
 }
 
 /// One entry of the archive to be.

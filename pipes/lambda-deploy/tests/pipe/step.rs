@@ -35,6 +35,14 @@ impl Step {
         step
     }
 
+    /// A step before a script alone, with the local AWS behind it for STS only: the function is none of the local AWS.
+    pub fn unmade(script: impl FnOnce(Timeline, &str) -> Timeline) -> Self {
+        let aws = LocalAws::start();
+        let function = unique("orders");
+        let proxy = script(Timeline::over(aws.endpoint()), &function).start();
+        Self::of(aws, function, proxy)
+    }
+
     /// A step whose whole AWS is the script that this makes.
     pub fn with(script: impl FnOnce(&LocalAws) -> Timeline) -> Self {
         let aws = LocalAws::start();
