@@ -38,6 +38,7 @@ pub mod token;
 mod typos;
 pub mod variables;
 pub mod wait;
+mod web;
 
 pub use access::{Access, Settings, configure, known_variables};
 pub use aws::{ATTEMPT_TIMEOUT, checksums_when_supported, has_own_endpoint};
@@ -49,3 +50,4 @@ pub use report::Outcome;
 pub use run::{RunVariables, run};
 pub use secret::Secret;
 pub use variables::{Environment, Faults, Field, FromText, List, Timestamp};
+pub use web::{Page, Web};

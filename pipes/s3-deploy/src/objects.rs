@@ -65,6 +65,14 @@ pub struct Site {
 }
 
 impl Site {
+    /// The object with this name.
+    pub fn find(&self, name: &str) -> Option<Object> {
+        let found = self
+            .objects
+            .binary_search_by(|object| self.compare_name(*object, name));
+        found.ok().map(|index| self.objects[index])
+    }
+
     /// The name of an object: its key without the prefix.
     pub fn name(&self, object: Object) -> String {
         let (name, suffix) = self.name_parts(object);

@@ -273,7 +273,7 @@ pub(super) fn tagging(tags: &std::collections::BTreeMap<String, String>) -> Stri
     pairs.join("&")
 }
 
-pub(super) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     /// What RFC 3986 leaves unreserved, and the slash between the parts of a key.
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')
