@@ -231,7 +231,10 @@ impl AwsSettings {
             .build();
         let sleep = SharedAsyncSleep::new(TokioSleep::new());
         let connector = self.network()?.connector(Some(settings), Some(sleep));
-        let agent = self.app_name.as_ref().map_or("keyless-pipes", AsRef::as_ref);
+        let agent = self
+            .app_name
+            .as_ref()
+            .map_or("keyless-pipes", AsRef::as_ref);
         Ok(Web::new(connector, agent.to_owned()))
     }
 

@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, ObjectIdentifier};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use shared::{Failure, Journal, Pending, Refusal, SdkConfig, explained};
 use tokio::sync::Semaphore;
 
@@ -22,6 +24,7 @@ pub use self::pace::{Pace, SlowDowns};
 pub use self::upload::encoded;
 
 use crate::destination::Destination;
+use crate::digest;
 use crate::plan::Deletion;
 
 /// The most keys that one DeleteObjects takes.
@@ -195,10 +198,7 @@ impl Bucket {
             .zip(objects)
             .map(|(key, object)| {
                 let etag = conditional.then(|| format!("\"{}\"", object.etag));
-                ObjectIdentifier::builder()
-                    .key(key)
-                    .set_e_tag(etag)
-                    .build()
+                ObjectIdentifier::builder().key(key).set_e_tag(etag).build()
             })
             .collect::<Result<Vec<_>, _>>();
         let delete = identifiers.and_then(|objects| {
@@ -214,6 +214,14 @@ impl Bucket {
             .delete_objects()
             .bucket(&self.destination.bucket)
             .delete(delete);
+        let checksums = self.checksums;
+        let request = request.customize().mutate_request(move |request| {
+            // The one checksum that this request has always needed, and the only one that older stores know.
+            if let Some(body) = request.body().bytes().filter(|_| !checksums) {
+                let md5 = STANDARD.encode(digest::etag(body));
+                request.headers_mut().insert("content-md5", md5);
+            }
+        });
         let pending: Vec<_> = keys
             .iter()
             .map(|key| (key, journal.begin("delete", key)))
@@ -251,7 +259,8 @@ impl Bucket {
         };
         let failure = explained(&refusal, doing(errors.len()), "s3:DeleteObject");
         Err(if refusal.code == "PreconditionFailed" {
-            failure.hint("somebody wrote it since it was listed, so it was kept; run this step again")
+            failure
+                .hint("somebody wrote it since it was listed, so it was kept; run this step again")
         } else {
             failure
         })

@@ -103,9 +103,10 @@ pub async fn check(
     );
     if config.broken_links == BrokenLinks::Refuse {
         let failure = Failure::new(format!("refused, since {what}"));
-        return Err(facts.into_iter().fold(failure, Failure::fact).hint(
-            "look for them in the build; BROKEN_LINKS: warn deploys all the same",
-        ));
+        return Err(facts
+            .into_iter()
+            .fold(failure, Failure::fact)
+            .hint("look for them in the build; BROKEN_LINKS: warn deploys all the same"));
     }
     tracing::warn!("{what}:\n  {}", facts.join("\n  "));
     Ok(())
@@ -119,7 +120,10 @@ async fn missing(config: &Config, site: &Arc<Site>, plan: &Plan) -> Result<Missi
     } else {
         site.objects.clone()
     };
-    let pages: Vec<Object> = pages.into_iter().filter(|each| is_page(site, *each)).collect();
+    let pages: Vec<Object> = pages
+        .into_iter()
+        .filter(|each| is_page(site, *each))
+        .collect();
     let unknown = || SiteUrl::unknown(&site.prefix);
     let base = config.site_url.clone().or_else(unknown);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -131,8 +135,8 @@ async fn missing(config: &Config, site: &Arc<Site>, plan: &Plan) -> Result<Missi
     let mut reading = reading.buffered(threads);
     let mut all = Missing::new();
     while let Some(missing) = reading.next().await {
-        let missing =
-            missing.map_err(|_| Failure::new("could not read the pages: a thread ended early"))??;
+        let missing = missing
+            .map_err(|_| Failure::new("could not read the pages: a thread ended early"))??;
         all.extend(missing);
     }
     Ok(all)
@@ -216,12 +220,28 @@ mod tests {
             ("<img src=a.png>", "blog/index.html", vec!["blog/a.png"]),
             ("<img src=../a.png>", "blog/index.html", vec!["a.png"]),
             ("<img src=/a.png?v=1#x>", "blog/index.html", vec!["a.png"]),
-            ("<base href=/docs/><img src=a.png>", "blog/index.html", vec!["docs/a.png"]),
-            ("<img src='a%20b.png'><img src='a b.png'>", "x.html", vec!["a b.png"]),
-            ("<img src=https://www.example.com/a.png>", "x.html", vec!["a.png"]),
+            (
+                "<base href=/docs/><img src=a.png>",
+                "blog/index.html",
+                vec!["docs/a.png"],
+            ),
+            (
+                "<img src='a%20b.png'><img src='a b.png'>",
+                "x.html",
+                vec!["a b.png"],
+            ),
+            (
+                "<img src=https://www.example.com/a.png>",
+                "x.html",
+                vec!["a.png"],
+            ),
             ("<img src=//www.example.com/a.png>", "x.html", vec!["a.png"]),
             ("<img src=https://cdn.example.com/a.png>", "x.html", vec![]),
-            ("<base href=https://cdn.example.com/><img src=a.png>", "x.html", vec![]),
+            (
+                "<base href=https://cdn.example.com/><img src=a.png>",
+                "x.html",
+                vec![],
+            ),
             ("<img src=data:image/png;base64,AA==>", "x.html", vec![]),
             ("<iframe src=about:blank></iframe>", "x.html", vec![]),
         ] {

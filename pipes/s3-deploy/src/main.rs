@@ -149,7 +149,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         // The objects of the other shares are not left over.
         plan.left = 0;
     }
-    journal.plan(plan.to_json(&site));
+    journal.plan(plan.to_json(&site, config.dry_run));
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
@@ -181,7 +181,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         .map(|object| [&site.prefix, object.name.as_str()].concat());
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
-    let again = untold.iter().filter_map(|key| key.strip_prefix(&site.prefix));
+    let again = untold
+        .iter()
+        .filter_map(|key| key.strip_prefix(&site.prefix));
     let again: BTreeSet<&str> = again.collect();
     let changed: Vec<String> = changed.chain(deleted).chain(untold.clone()).collect();
     let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
@@ -198,7 +200,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         let pages = Expected::of_site(&site, &written, &plan.known, &again);
         proof::check(&web, site_url, pages, config.site_timeout).await?;
     }
-    bucket.delete(&plan.deletes, live.is_kept(), journal).await?;
+    bucket
+        .delete(&plan.deletes, live.is_kept(), journal)
+        .await?;
     bucket.delete_own(&parts, journal).await?;
     live.finish(&bucket, lease, &plan, written, config.retain, journal)
         .await?;

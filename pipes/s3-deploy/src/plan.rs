@@ -12,6 +12,7 @@ use crate::compare::{RemoteObject, Verdict};
 use crate::manifest::{Entry, Manifest, Retired};
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
+use crate::rules::Because;
 
 /// Why something is done to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,9 +137,7 @@ impl FromText for DeleteScope {
         match text.trim() {
             "all" => Ok(Self::All),
             "deployed" => Ok(Self::Deployed),
-            other => Err(format!(
-                "unallowed value {other} (allowed: all, deployed)"
-            )),
+            other => Err(format!("unallowed value {other} (allowed: all, deployed)")),
         }
     }
 }
@@ -223,7 +222,8 @@ impl Plan {
         }
         self.actions
             .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
-        self.deletes.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        self.deletes
+            .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }
 
     fn retire(&mut self, leftover: Deletion, is_release: bool, rules: Leftovers<'_>) {
@@ -285,9 +285,8 @@ impl Plan {
             let (verb, reason) = (action.reason.verb(), action.reason.text());
             let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
             if explain {
-                let (_, phase, because) = site.wish(action.object);
-                let _ = writeln!(out, "          phase: {phase}");
-                for reason in because {
+                let _ = writeln!(out, "          phase: {}", action.phase);
+                for reason in site.explain(action.object) {
                     let _ = writeln!(
                         out,
                         "          {}: {}  ({})",
@@ -325,14 +324,16 @@ impl Plan {
         out
     }
 
-    /// For `report.json`.
-    pub fn to_json(&self, site: &Site) -> serde_json::Value {
+    /// For `report.json`, with `explain` also each header and the layer that gave it.
+    pub fn to_json(&self, site: &Site, explain: bool) -> serde_json::Value {
         #[derive(Serialize)]
         struct Line<'a> {
             action: &'a str,
             key: String,
             reason: &'a str,
             phase: Phase,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            headers: Vec<Because>,
         }
         let actions: Vec<_> = self
             .actions
@@ -342,11 +343,21 @@ impl Plan {
                 key: site.key(action.object),
                 reason: action.reason.text(),
                 phase: action.phase,
+                headers: if explain {
+                    site.explain(action.object)
+                } else {
+                    Vec::new()
+                },
             })
+            .collect();
+        let deletes: Vec<_> = self
+            .deletes
+            .iter()
+            .map(|each| [&site.prefix, each.name.as_str()].concat())
             .collect();
         serde_json::json!({
             "actions": actions,
-            "delete": self.deletes.iter().map(|each| [&site.prefix, each.name.as_str()].concat()).collect::<Vec<_>>(),
+            "delete": deletes,
             "unchanged": self.unchanged,
             "retained": self.retained,
             "foreign": self.foreign,

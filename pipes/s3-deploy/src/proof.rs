@@ -57,7 +57,12 @@ impl Expected {
         is_page.then(|| Self {
             name: name.to_owned(),
             // Behind the digest of the file stands how it was compressed.
-            content: entry.content.split('.').next().unwrap_or_default().to_owned(),
+            content: entry
+                .content
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
             headers,
         })
     }
@@ -72,7 +77,9 @@ impl Expected {
         let again = known
             .iter()
             .filter(|(name, _)| again.contains(name.as_str()));
-        let all = written.iter().chain(again.map(|(name, entry)| (name, entry)));
+        let all = written
+            .iter()
+            .chain(again.map(|(name, entry)| (name, entry)));
         let expected = |(name, entry): (&String, &Entry)| {
             let headers = site.find(name).map(|object| site.wish(object).0);
             Self::new(name, entry, headers.as_ref())
@@ -93,10 +100,13 @@ impl Expected {
         }
         let differs = |(name, wished): &&(&str, String)| {
             let plain = |value: &str| value.replace(' ', "").to_ascii_lowercase();
-            page.header(name).is_none_or(|value| plain(value) != plain(wished))
+            page.header(name)
+                .is_none_or(|value| plain(value) != plain(wished))
         };
         let (name, wished) = self.headers.iter().find(differs)?;
-        let found = page.header(name).map_or("absent".to_owned(), |value| format!("`{value}`"));
+        let found = page
+            .header(name)
+            .map_or("absent".to_owned(), |value| format!("`{value}`"));
         Some(format!("its `{name}` is {found}, not `{wished}`"))
     }
 }
@@ -203,7 +213,10 @@ mod tests {
     }
 
     fn page(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Page {
-        let own = [("content-type", "text/html;charset=UTF-8"), ("cache-control", "no-cache")];
+        let own = [
+            ("content-type", "text/html;charset=UTF-8"),
+            ("cache-control", "no-cache"),
+        ];
         // The first of a name counts.
         let headers = headers.iter().chain(&own);
         Page {
@@ -222,20 +235,44 @@ mod tests {
         let brotli = compress(HTML, Encoding::Brotli).unwrap();
         for (content, page, fault) in [
             (plain.clone(), page(200, &[], HTML), None),
-            (format!("{plain}.gz"), page(200, &[("content-encoding", "gzip")], &gzip), None),
+            (
+                format!("{plain}.gz"),
+                page(200, &[("content-encoding", "gzip")], &gzip),
+                None,
+            ),
             // The edge compresses, or undoes it.
-            (plain.clone(), page(200, &[("content-encoding", "br")], &brotli), None),
+            (
+                plain.clone(),
+                page(200, &[("content-encoding", "br")], &brotli),
+                None,
+            ),
             (format!("{plain}.gz"), page(200, &[], HTML), None),
-            (plain.clone(), page(403, &[], HTML), Some("it answers with status 403")),
-            (plain.clone(), page(200, &[], b"<h1>older</h1>"), Some("it has another content")),
-            (plain.clone(), page(200, &[("content-encoding", "gzip")], b"no gzip"), Some("it has another content")),
+            (
+                plain.clone(),
+                page(403, &[], HTML),
+                Some("it answers with status 403"),
+            ),
+            (
+                plain.clone(),
+                page(200, &[], b"<h1>older</h1>"),
+                Some("it has another content"),
+            ),
+            (
+                plain.clone(),
+                page(200, &[("content-encoding", "gzip")], b"no gzip"),
+                Some("it has another content"),
+            ),
             (
                 plain.clone(),
                 page(200, &[("cache-control", "max-age=60")], HTML),
                 Some("its `cache-control` is `max-age=60`, not `no-cache`"),
             ),
         ] {
-            assert_eq!(expected(&content).fault(&page).as_deref(), fault, "{page:?}");
+            assert_eq!(
+                expected(&content).fault(&page).as_deref(),
+                fault,
+                "{page:?}"
+            );
         }
     }
 
@@ -258,7 +295,10 @@ mod tests {
     fn redirects_are_followed_on_the_web_only() {
         let url = Url::parse("https://www.example.com/a/index.html").unwrap();
         let to = |status, location| next(&url, &page(status, &[("location", location)], b""));
-        assert_eq!(to(301, "/a/").unwrap().as_str(), "https://www.example.com/a/");
+        assert_eq!(
+            to(301, "/a/").unwrap().as_str(),
+            "https://www.example.com/a/"
+        );
         assert_eq!(to(301, "file:///etc/passwd"), None);
         assert_eq!(to(200, "/a/"), None);
     }

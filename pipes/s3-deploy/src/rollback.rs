@@ -170,7 +170,12 @@ pub async fn roll_back(
     cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
         .await?;
     if let Some(site_url) = &config.site_url {
-        let pages = restored.iter();
+        // With those of which an earlier run could not say that visitors get them.
+        let again = kept.objects.iter().filter(|(name, _)| {
+            let is_told = |key: &String| key.strip_prefix(prefix) == Some(name.as_str());
+            !restored.contains_key(*name) && keys.iter().any(is_told)
+        });
+        let pages = restored.iter().chain(again);
         let pages = pages.filter_map(|(name, entry)| Expected::new(name, entry, None));
         proof::check(&web, site_url, pages.collect(), config.site_timeout).await?;
     }

@@ -37,7 +37,9 @@ impl FromText for SiteUrl {
     fn from_text(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let fault = || {
-            format!("unallowed value {text} (a site's URL looks like `https://www.example.com/` or `https://www.example.com/docs/`)")
+            format!(
+                "unallowed value {text} (a site's URL looks like `https://www.example.com/` or `https://www.example.com/docs/`)"
+            )
         };
         let mut url = Url::parse(text).map_err(|_| fault())?;
         let is_web = ["http", "https"].contains(&url.scheme());
@@ -65,7 +67,10 @@ mod tests {
         let site = SiteUrl::from_text(" https://www.example.com/docs ").unwrap();
         for (name, url) in [
             ("index.html", "https://www.example.com/docs/index.html"),
-            ("a b/ü?.html", "https://www.example.com/docs/a%20b/%C3%BC%3F.html"),
+            (
+                "a b/ü?.html",
+                "https://www.example.com/docs/a%20b/%C3%BC%3F.html",
+            ),
             ("mailto:x", "https://www.example.com/docs/mailto%3Ax"),
             ("100%.html", "https://www.example.com/docs/100%25.html"),
         ] {

@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
-use super::exchange::elements;
+use super::exchange::{Headers, elements};
 
 /// A request as it arrived, and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub struct Recorded {
     /// What the services of which all requests go to `/` are asked for: `AssumeRoleWithWebIdentity` from the form,
     /// or the `X-Amz-Target`; empty for others.
     pub action: String,
+    /// The headers by their names in lower case, but for those with credentials.
+    pub headers: Headers,
+    /// The body, if it is a short text and none of STS.
+    pub body: String,
     /// The HTTP status; none before the answer, and when the connection was closed instead.
     pub status: Option<u16>,
 }
@@ -181,11 +185,17 @@ impl Forwarding {
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let action = action(&parts.headers, &body);
         let recorded = Recorded {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            action: action(&parts.headers, &body),
+            headers: shown(&parts.headers),
+            body: short_text(&body)
+                .filter(|_| action.is_empty())
+                .unwrap_or_default()
+                .to_owned(),
+            action,
             status: None,
         };
         let number = {
@@ -236,10 +246,7 @@ impl Forwarding {
 
     fn note_secrets(&self, body: &[u8]) {
         // Answers of STS are short; searching large objects would only cost time.
-        let Some(text) = std::str::from_utf8(body)
-            .ok()
-            .filter(|text| text.len() < 65536)
-        else {
+        let Some(text) = short_text(body) else {
             return;
         };
         let found = ["SecretAccessKey", "SessionToken"]
@@ -253,6 +260,22 @@ impl Forwarding {
 fn own_connection(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
     headers.remove(TRANSFER_ENCODING);
+}
+
+fn short_text(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(body)
+        .ok()
+        .filter(|text| text.len() < 65536)
+}
+
+/// What a failing test may print.
+fn shown(headers: &HeaderMap) -> Headers {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let all = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())));
+    all.filter(|(name, _)| !["authorization", "x-amz-security-token"].contains(&name.as_str()))
+        .collect()
 }
 
 fn action(headers: &HeaderMap, body: &[u8]) -> String {

@@ -139,8 +139,18 @@ mod tests {
         assert_eq!(
             references.urls,
             [
-                "favicon.ico", "a.css?v=1&w=2", "l.avif", "m.avif", "app.js", "i.png", "s.webp", "t.webp", "v.mp4",
-                "p.jpg", "icons.svg#x", "frame.html"
+                "favicon.ico",
+                "a.css?v=1&w=2",
+                "l.avif",
+                "m.avif",
+                "app.js",
+                "i.png",
+                "s.webp",
+                "t.webp",
+                "v.mp4",
+                "p.jpg",
+                "icons.svg#x",
+                "frame.html"
             ]
         );
     }
@@ -153,7 +163,10 @@ mod tests {
             ("a.png,b.png 2x", vec!["a.png,b.png"]),
             ("a.png, b.png", vec!["a.png", "b.png"]),
             (" , a.png 100w ,\n b.png\t200w", vec!["a.png", "b.png"]),
-            ("data:image/png;base64,AA== 1x, c.png 2x", vec!["data:image/png;base64,AA==", "c.png"]),
+            (
+                "data:image/png;base64,AA== 1x, c.png 2x",
+                vec!["data:image/png;base64,AA==", "c.png"],
+            ),
             ("", vec![]),
         ] {
             assert_eq!(candidates(set), urls, "{set}");
