@@ -11,7 +11,7 @@ use crate::aws::{Bucket, Found};
 use crate::config::Config;
 use crate::guard::Claim;
 use crate::manifest::{self, Entry, Manifest, Release, Stale};
-use crate::plan::{Leftovers, Plan, Retain};
+use crate::plan::{DeleteScope, Leftovers, Plan, Retain};
 use crate::releases;
 
 /// Above this many objects no manifest is kept: it is read and written whole.
@@ -115,9 +115,15 @@ impl Live {
     }
 
     /// How objects are treated that no file stands for.
-    pub const fn leftovers(&self, delete: bool, retain: Option<Retain>) -> Leftovers<'_> {
+    pub const fn leftovers(
+        &self,
+        delete: bool,
+        scope: DeleteScope,
+        retain: Option<Retain>,
+    ) -> Leftovers<'_> {
         Leftovers {
             delete,
+            scope,
             retain,
             manifest: &self.manifest,
             now: self.build.now,
@@ -252,7 +258,7 @@ impl Live {
             lease: None,
             stale: Stale::Nothing,
             objects,
-            retired: plan.retained.clone(),
+            retired: plan.retired.clone(),
             ..self.manifest.clone()
         };
         if manifest.objects.len() > MOST_OBJECTS {

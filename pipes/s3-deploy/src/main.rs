@@ -8,12 +8,14 @@ mod compare;
 mod compress;
 mod config;
 mod content_type;
+mod destination;
 mod digest;
 mod extra_args;
 mod filters;
 mod guard;
 mod headers;
 mod invalidation;
+mod links;
 mod live;
 mod manifest;
 mod netlify;
@@ -22,14 +24,16 @@ mod observe;
 mod phase;
 mod plan;
 mod prepare;
+mod proof;
 mod releases;
 mod rollback;
 mod rules;
 mod shards;
+mod site_url;
 mod tree;
 mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,6 +46,7 @@ use crate::config::{Command, Config, Share};
 use crate::live::{Build, Live};
 use crate::observe::observe;
 use crate::plan::Plan;
+use crate::proof::Expected;
 use crate::shards::Shard;
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -111,6 +116,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         site.objects = objects;
     }
     let site = Arc::new(site);
+    let web = access.web()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -132,18 +138,26 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         admits: &admits,
         size_only: config.size_only,
         headers: live.is_kept(),
-        leftovers: live.leftovers(config.delete && shard.is_none(), config.retain),
+        leftovers: live.leftovers(
+            config.delete && shard.is_none(),
+            config.delete_scope,
+            config.retain,
+        ),
     };
     let mut plan = observe(&site, &bucket, listing, &rules).await?;
     if shard.is_some() {
         // The objects of the other shares are not left over.
         plan.left = 0;
     }
-    journal.plan(plan.to_json(&site));
+    journal.plan(plan.to_json(&site, config.dry_run));
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
     config.delete_limit.check(plan.deletes.len(), plan.listed)?;
+    if shard.is_none() {
+        // What this share does not hold may be in another one.
+        links::check(config, &site, &plan, &bucket).await?;
+    }
     live.check()?;
     if config.dry_run {
         let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
@@ -152,9 +166,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
             ..Outcome::default()
         });
     }
+    let plan = Arc::new(plan);
     if let Some(shard) = shard {
-        let mut objects =
-            apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+        let mut objects = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
         objects.extend(plan.known.iter().cloned());
         shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
         return Ok(outcome(config, &plan));
@@ -164,22 +178,32 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     let deleted = plan
         .deletes
         .iter()
-        .map(|name| [&site.prefix, name.as_str()].concat());
+        .map(|object| [&site.prefix, object.name.as_str()].concat());
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
-    let changed: Vec<String> = changed.chain(deleted).chain(untold).collect();
-    let told: &[String] = if distributions.is_empty() {
+    let again = untold
+        .iter()
+        .filter_map(|key| key.strip_prefix(&site.prefix));
+    let again: BTreeSet<&str> = again.collect();
+    let changed: Vec<String> = changed.chain(deleted).chain(untold.clone()).collect();
+    let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
         &[]
     } else {
         &changed
     };
     let lease = live.begin(&bucket, &plan, told, journal).await?;
-    let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+    let written = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
         .await?;
-    bucket.delete(&plan.deletes, journal).await?;
-    bucket.delete(&parts, journal).await?;
+    if let Some(site_url) = &config.site_url {
+        let pages = Expected::of_site(&site, &written, &plan.known, &again);
+        proof::check(&web, site_url, pages, config.site_timeout).await?;
+    }
+    bucket
+        .delete(&plan.deletes, live.is_kept(), journal)
+        .await?;
+    bucket.delete_own(&parts, journal).await?;
     live.finish(&bucket, lease, &plan, written, config.retain, journal)
         .await?;
     Ok(outcome(config, &plan))

@@ -12,6 +12,7 @@ use crate::compare::{RemoteObject, Verdict};
 use crate::manifest::{Entry, Manifest, Retired};
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
+use crate::rules::Because;
 
 /// Why something is done to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,19 +94,52 @@ impl FromText for Retain {
 pub struct Plan {
     /// Objects to write.
     pub actions: Vec<Action>,
-    /// Names of objects to delete.
-    pub deletes: Vec<String>,
+    /// Objects to delete.
+    pub deletes: Vec<Deletion>,
     /// Objects that are as wished already.
     pub unchanged: usize,
-    /// Objects of nobody that stay, since deleting was not asked for.
+    /// Objects that no file stands for and that stay, since deleting was not asked for.
     pub left: usize,
+    /// The same of which no earlier deploy knows, and only its own were to be deleted.
+    pub foreign: usize,
     /// Objects of earlier releases that stay for a while.
-    pub retained: BTreeMap<String, Retired>,
+    pub retained: usize,
+    /// All objects of earlier releases that are still there afterwards, for the manifest.
+    pub retired: BTreeMap<String, Retired>,
     /// What is known of the unchanged objects, for the manifest.
     pub known: Vec<(String, Entry)>,
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
-    leftovers: Vec<String>,
+    leftovers: Vec<Deletion>,
+}
+
+/// An object that no file stands for, and that is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Its name.
+    pub name: String,
+    /// Its ETag when it was listed.
+    pub etag: String,
+}
+
+/// Which of the objects that no file stands for DELETE_FLAG is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeleteScope {
+    /// All of them under the prefix, as with `aws s3 sync --delete`.
+    #[default]
+    All,
+    /// Those that an earlier deploy with a manifest has put there.
+    Deployed,
+}
+
+impl FromText for DeleteScope {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "all" => Ok(Self::All),
+            "deployed" => Ok(Self::Deployed),
+            other => Err(format!("unallowed value {other} (allowed: all, deployed)")),
+        }
+    }
 }
 
 /// What the plan makes of objects that no file stands for.
@@ -113,6 +147,8 @@ pub struct Plan {
 pub struct Leftovers<'a> {
     /// Whether they are deleted at all.
     pub delete: bool,
+    /// Which of them.
+    pub scope: DeleteScope,
     /// How long they stay.
     pub retain: Option<Retain>,
     /// What earlier runs knew of them.
@@ -157,36 +193,49 @@ impl Plan {
 
     /// Adds an object that no file stands for; what becomes of it is decided at the end.
     pub fn add_leftover(&mut self, object: RemoteObject) {
-        self.leftovers.push(object.name);
+        let RemoteObject { name, etag, .. } = object;
+        self.leftovers.push(Deletion { name, etag });
     }
 
     /// Decides what becomes of the leftovers, and brings everything into its order.
     pub fn finish(&mut self, site: &Site, rules: Leftovers<'_>) {
-        let leftovers = std::mem::take(&mut self.leftovers);
-        if rules.delete {
-            let retired = &rules.manifest.retired;
-            // Without any change this is no release, and nothing gets a release older by it.
-            let is_release = !self.actions.is_empty()
-                || leftovers.iter().any(|name| !retired.contains_key(name));
-            for name in leftovers {
-                self.retire(name, is_release, rules);
-            }
-        } else {
-            self.left = leftovers.len();
+        let Manifest {
+            objects, retired, ..
+        } = rules.manifest;
+        let is_own =
+            |each: &Deletion| objects.contains_key(&each.name) || retired.contains_key(&each.name);
+        let mut leftovers = std::mem::take(&mut self.leftovers);
+        if rules.scope == DeleteScope::Deployed || !rules.delete {
+            let all = leftovers.len();
+            leftovers.retain(is_own);
+            self.foreign = all - leftovers.len();
+        }
+        // Without any change this is no release, and nothing gets a release older by it.
+        let is_new = |each: &Deletion| !retired.contains_key(&each.name);
+        let is_release = !self.actions.is_empty() || leftovers.iter().any(is_new);
+        for leftover in leftovers {
+            self.retire(leftover, is_release, rules);
+        }
+        if !rules.delete {
+            // Those of earlier releases are not forgotten: a later run may be asked to delete them.
+            self.left = std::mem::take(&mut self.foreign) + self.retired.len();
         }
         self.actions
             .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
-        self.deletes.sort_unstable();
+        self.deletes
+            .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }
 
-    fn retire(&mut self, name: String, is_release: bool, rules: Leftovers<'_>) {
+    fn retire(&mut self, leftover: Deletion, is_release: bool, rules: Leftovers<'_>) {
         let Leftovers {
+            delete,
             retain,
             manifest,
             now,
             ..
         } = rules;
-        let retired = manifest.retired.get(&name).map_or(
+        let name = &leftover.name;
+        let retired = manifest.retired.get(name).map_or(
             Retired {
                 since: now,
                 releases: 0,
@@ -197,19 +246,20 @@ impl Plan {
             },
         );
         // A page that was taken out has to go; it is what pages load that open tabs still need.
-        let known = manifest.objects.get(&name);
-        let phase = known.map_or_else(|| Phase::of(&name), |entry| entry.phase);
+        let known = manifest.objects.get(name);
+        let phase = known.map_or_else(|| Phase::of(name), |entry| entry.phase);
         let stays = phase != Phase::EntryPoint
             && match retain {
                 None => false,
                 Some(Retain::Releases(releases)) => retired.releases < releases,
                 Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
             };
-        if stays {
-            self.retained.insert(name, retired);
-        } else {
-            self.deletes.push(name);
+        if delete && !stays {
+            self.deletes.push(leftover);
+            return;
         }
+        self.retained += usize::from(delete);
+        self.retired.insert(leftover.name, retired);
     }
 
     /// Whether there is nothing to do.
@@ -235,9 +285,8 @@ impl Plan {
             let (verb, reason) = (action.reason.verb(), action.reason.text());
             let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
             if explain {
-                let (_, phase, because) = site.wish(action.object);
-                let _ = writeln!(out, "          phase: {phase}");
-                for reason in because {
+                let _ = writeln!(out, "          phase: {}", action.phase);
+                for reason in site.explain(action.object) {
                     let _ = writeln!(
                         out,
                         "          {}: {}  ({})",
@@ -246,7 +295,7 @@ impl Plan {
                 }
             }
         }
-        for name in &self.deletes {
+        for Deletion { name, .. } in &self.deletes {
             let _ = writeln!(out, "delete  {}{name}", site.prefix);
         }
         let (uploads, headers) = self.counts();
@@ -259,8 +308,15 @@ impl Plan {
         if headers > 0 {
             let _ = write!(out, ", headers {headers}");
         }
-        if !self.retained.is_empty() {
-            let _ = write!(out, ", retained {}", self.retained.len());
+        if self.retained > 0 {
+            let _ = write!(out, ", retained {}", self.retained);
+        }
+        if self.foreign > 0 {
+            let _ = write!(
+                out,
+                ", left alone {} (no deploy has put them there)",
+                self.foreign
+            );
         }
         if self.left > 0 {
             let _ = write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left);
@@ -268,14 +324,16 @@ impl Plan {
         out
     }
 
-    /// For `report.json`.
-    pub fn to_json(&self, site: &Site) -> serde_json::Value {
+    /// For `report.json`, with `explain` also each header and the layer that gave it.
+    pub fn to_json(&self, site: &Site, explain: bool) -> serde_json::Value {
         #[derive(Serialize)]
         struct Line<'a> {
             action: &'a str,
             key: String,
             reason: &'a str,
             phase: Phase,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            headers: Vec<Because>,
         }
         let actions: Vec<_> = self
             .actions
@@ -285,13 +343,24 @@ impl Plan {
                 key: site.key(action.object),
                 reason: action.reason.text(),
                 phase: action.phase,
+                headers: if explain {
+                    site.explain(action.object)
+                } else {
+                    Vec::new()
+                },
             })
+            .collect();
+        let deletes: Vec<_> = self
+            .deletes
+            .iter()
+            .map(|each| [&site.prefix, each.name.as_str()].concat())
             .collect();
         serde_json::json!({
             "actions": actions,
-            "delete": self.deletes,
+            "delete": deletes,
             "unchanged": self.unchanged,
-            "retained": self.retained.len(),
+            "retained": self.retained,
+            "foreign": self.foreign,
             "left": self.left,
         })
     }

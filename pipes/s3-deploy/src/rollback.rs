@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::live::{Build, Live};
 use crate::manifest::Entry;
 use crate::phase::Phase;
+use crate::proof::{self, Expected};
 use crate::releases::{self, Kept, Target};
 
 /// Copies under way at once.
@@ -86,6 +87,7 @@ pub async fn roll_back(
     access: Access,
     journal: &Journal,
 ) -> Result<Outcome, Failure> {
+    let web = access.web()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -139,7 +141,11 @@ pub async fn roll_back(
         .iter()
         .map(|(name, _)| [prefix, name.as_str()].concat());
     let keys: Vec<String> = keys.chain(live.stale_keys(prefix)).collect();
-    let told: &[String] = if distributions.is_empty() { &[] } else { &keys };
+    let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
+        &[]
+    } else {
+        &keys
+    };
     let taken = live.take(&bucket, told, journal).await?;
     let bucket = Arc::new(bucket);
     let copies = restoration.entry_points.iter().map(|(name, entry)| {
@@ -163,6 +169,16 @@ pub async fn roll_back(
         .await?;
     cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
         .await?;
+    if let Some(site_url) = &config.site_url {
+        // With those of which an earlier run could not say that visitors get them.
+        let again = kept.objects.iter().filter(|(name, _)| {
+            let is_told = |key: &String| key.strip_prefix(prefix) == Some(name.as_str());
+            !restored.contains_key(*name) && keys.iter().any(is_told)
+        });
+        let pages = restored.iter().chain(again);
+        let pages = pages.filter_map(|(name, entry)| Expected::new(name, entry, None));
+        proof::check(&web, site_url, pages.collect(), config.site_timeout).await?;
+    }
     let count = restored.len();
     live.finish_rollback(&bucket, taken, release.clone(), restored, journal)
         .await?;

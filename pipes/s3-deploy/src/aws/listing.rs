@@ -36,6 +36,26 @@ impl Bucket {
         })
     }
 
+    /// Whether the bucket holds an object with exactly this name.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub async fn holds(&self, name: &str) -> Result<bool, Failure> {
+        // Of all keys that begin with a key that key itself is the first; a HEAD would need another right.
+        let key = self.key(name);
+        let page = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.destination.bucket)
+            .prefix(&key)
+            .max_keys(1)
+            .send()
+            .await
+            .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
+        let mut contents = page.contents.unwrap_or_default().into_iter();
+        Ok(contents.any(|object| object.key.as_deref() == Some(&key)))
+    }
+
     /// Any page that fails fails the run: with a part of the listing a plan would delete the wrong things.
     async fn list_range(
         &self,

@@ -1,0 +1,76 @@
+//! Valid settings, their defaults, and every fault by its words.
+
+use shared::Environment;
+
+use super::*;
+
+fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
+    let mut faults = Faults::default();
+    let config = Config::new(Environment::from(pairs).read(), &mut faults);
+    if faults.is_empty() {
+        Ok(config.unwrap())
+    } else {
+        Err(faults.to_string())
+    }
+}
+
+#[test]
+fn the_defaults_upload_and_delete_nothing() {
+    let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
+    assert!(!config.delete && !config.dry_run);
+    assert_eq!(config.headers, Headers::default());
+    assert_eq!(config.timeout, Duration::from_hours(1));
+}
+
+#[test]
+fn the_documents_are_in_step() {
+    shared::testing::assert_documented(
+        include_str!("../../README.md"),
+        include_str!("../../pipe.yml"),
+        &shared::known_variables::<Config>(),
+        env!("CARGO_PKG_VERSION"),
+    );
+}
+
+#[test]
+fn every_fault_is_named() {
+    insta::assert_snapshot!(
+        config([
+            ("S3_BUCKET", "s!"),
+            ("LOCAL_PATH", "$LOCAL_PATH"),
+            ("ACL", "public"),
+            ("CACHE_CONTROL", "max-age=1\nx: y"),
+            ("EXPIRES", "soon"),
+            ("STORAGE_CLASS", "standard"),
+            ("DELETE_FLAG", "1"),
+            ("DRY_RUN", "maybe"),
+            ("TIMEOUT", "0"),
+            ("EXTRA_ARGS", "--delete"),
+            ("PRE_EXECUTION_SCRIPT", "build.sh"),
+        ])
+        .unwrap_err(),
+        @r"
+    Validation errors:
+    ACL:
+    - unallowed value public (allowed: private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, bucket-owner-full-control, log-delivery-write)
+    CACHE_CONTROL:
+    - has a line break or a character that no header may have
+    DELETE_FLAG:
+    - must be of boolean type
+    DRY_RUN:
+    - must be of boolean type
+    EXPIRES:
+    - unallowed value soon (a timestamp looks like `2026-12-01T00:00:00Z`)
+    LOCAL_PATH:
+    - required field (its value is the literal `$LOCAL_PATH`, so that variable is not defined for this step)
+    PRE_EXECUTION_SCRIPT:
+    - is not supported, since the image has no shell; put its commands into the script of the step, before the pipe
+    S3_BUCKET:
+    - unallowed value s! (it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`)
+    STORAGE_CLASS:
+    - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
+    TIMEOUT:
+    - unallowed value 0 (it is at least 1)
+    "
+    );
+}
