@@ -33,7 +33,11 @@ fn what_cannot_be_pruned_is_a_warning() {
         let path = format!("GET /2015-03-31/functions/{function}/aliases");
         timeline.on(
             path.as_str(),
-            [Reply::error(403, "AccessDeniedException", "no lambda:ListAliases")],
+            [Reply::error(
+                403,
+                "AccessDeniedException",
+                "no lambda:ListAliases",
+            )],
         )
     });
     succeeded(&step.deploy("one").run());
@@ -66,11 +70,16 @@ fn the_url_is_open_to_everyone_only_when_it_is_said() {
         .proxy
         .requests()
         .iter()
-        .filter(|request| request.operation().starts_with("POST ") && request.path.ends_with("/policy"))
+        .filter(|request| {
+            request.operation().starts_with("POST ") && request.path.ends_with("/policy")
+        })
         .map(|request| request.json())
         .collect();
     let actions: Vec<&Value> = bodies.iter().map(|body| &body["Action"]).collect();
-    assert_eq!(actions, ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]);
+    assert_eq!(
+        actions,
+        ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
+    );
     assert_eq!(bodies[0]["FunctionUrlAuthType"], "NONE");
     assert_eq!(bodies[1]["InvokedViaFunctionUrl"], true);
 
@@ -86,9 +95,16 @@ fn provisioning(then: Vec<Reply>) -> Step {
         timeline
             .on(
                 format!("GET /{path}").as_str(),
-                [Reply::error(404, "ProvisionedConcurrencyConfigNotFoundException", "none")],
+                [Reply::error(
+                    404,
+                    "ProvisionedConcurrencyConfigNotFoundException",
+                    "none",
+                )],
             )
-            .on(put.as_str(), [Reply::json(&state("IN_PROGRESS", 0)).status(202)])
+            .on(
+                put.as_str(),
+                [Reply::json(&state("IN_PROGRESS", 0)).status(202)],
+            )
             .on(Call::to(&format!("GET /{path}")).after(&put), then)
     })
 }
@@ -107,11 +123,22 @@ fn warm_instances_are_waited_for() {
     let output = step.deploy("one").env("PROVISIONED_CONCURRENCY", "5").run();
     let plain = succeeded(&output);
     let function = &step.function;
-    assert!(plain.contains(&format!("provision  {function}:live  (5 warm instances)")), "{plain}");
-    assert!(plain.contains(&format!("INFO: `{function}:live` has 5 warm instances")), "{plain}");
+    assert!(
+        plain.contains(&format!("provision  {function}:live  (5 warm instances)")),
+        "{plain}"
+    );
+    assert!(
+        plain.contains(&format!("INFO: `{function}:live` has 5 warm instances")),
+        "{plain}"
+    );
     let requests = step.requests();
-    let alias = requests.iter().position(|each| each == "POST /aliases").unwrap();
-    let looks = requests[alias..].iter().filter(|each| each.starts_with("GET /provisioned"));
+    let alias = requests
+        .iter()
+        .position(|each| each == "POST /aliases")
+        .unwrap();
+    let looks = requests[alias..]
+        .iter()
+        .filter(|each| each.starts_with("GET /provisioned"));
     assert_eq!(looks.count(), 4, "{requests:?}");
 }
 
@@ -120,7 +147,10 @@ fn warm_instances_that_cannot_be_made_fail_the_run_and_say_where_the_alias_is() 
     let step = provisioning(vec![Reply::json(&state("FAILED", 0))]);
     let output = step.deploy("one").env("PROVISIONED_CONCURRENCY", "5").run();
     let plain = failed(&output);
-    assert!(plain.contains("could not get 5 warm instances: the account has no more"), "{plain}");
+    assert!(
+        plain.contains("could not get 5 warm instances: the account has no more"),
+        "{plain}"
+    );
     assert!(plain.contains("the alias is where it is to be"), "{plain}");
     assert_eq!(step.alias("live")["FunctionVersion"], "1");
 }

@@ -22,9 +22,7 @@ fn large(step: &Step) {
 }
 
 fn update(step: &Step) -> Pipe<'_> {
-    step.pipe()
-        .env("COMMAND", "update")
-        .env("ZIP_FILE", "dist")
+    step.pipe().env("COMMAND", "update").env("ZIP_FILE", "dist")
 }
 
 #[test]
@@ -43,12 +41,21 @@ fn a_large_archive_is_uploaded_once_in_parts_and_used_again() {
     let keys = step.aws.keys(&bucket);
     assert_eq!(keys.len(), 1, "{keys:?}");
     assert!(keys[0].starts_with("lambda-deploy/") && keys[0].ends_with(".zip"));
-    assert!(plain.contains(&format!("artifact   s3://{bucket}/{}  (new)", keys[0])), "{plain}");
+    assert!(
+        plain.contains(&format!("artifact   s3://{bucket}/{}  (new)", keys[0])),
+        "{plain}"
+    );
     let changes = step.changes();
     let parts = changes.iter().filter(|each| each.contains("partNumber="));
     assert_eq!(parts.count(), 7, "{changes:?}");
-    let first_change = changes.iter().position(|each| each.ends_with("/code")).unwrap();
-    let last_part = changes.iter().rposition(|each| each.contains("uploadId=")).unwrap();
+    let first_change = changes
+        .iter()
+        .position(|each| each.ends_with("/code"))
+        .unwrap();
+    let last_part = changes
+        .iter()
+        .rposition(|each| each.contains("uploadId="))
+        .unwrap();
     assert!(last_part < first_change, "{changes:?}");
     let code = |name: &str| step.configuration(name)["CodeSha256"].clone();
     assert_eq!(code(&step.function), code(&other));
@@ -63,7 +70,10 @@ fn a_large_archive_is_uploaded_once_in_parts_and_used_again() {
     let plain = succeeded(&output);
     assert!(plain.contains("(unchanged)"), "{plain}");
     let changes = step.changes();
-    assert!(!changes.iter().any(|each| each.contains("upload")), "{changes:?}");
+    assert!(
+        !changes.iter().any(|each| each.contains("upload")),
+        "{changes:?}"
+    );
     assert_eq!(code(&third), code(&other));
 }
 
@@ -72,7 +82,10 @@ fn without_a_bucket_it_is_refused_before_anything_is_changed() {
     let step = Step::new();
     large(&step);
     let plain = failed(&update(&step).run());
-    assert!(plain.contains("Lambda takes 50 MB with a request\n  hint: set ARTIFACT_BUCKET"), "{plain}");
+    assert!(
+        plain.contains("Lambda takes 50 MB with a request\n  hint: set ARTIFACT_BUCKET"),
+        "{plain}"
+    );
     assert!(plain.contains("nothing was changed"), "{plain}");
     assert_eq!(step.changes(), [] as [&str; 0]);
 }
@@ -84,7 +97,10 @@ fn a_bucket_is_never_created() {
     let bucket = unique("misspelt");
     let plain = failed(&update(&step).env("ARTIFACT_BUCKET", &bucket).run());
     assert!(plain.contains("NoSuchBucket"), "{plain}");
-    assert!(plain.contains("hint: check ARTIFACT_BUCKET: a bucket is never created"), "{plain}");
+    assert!(
+        plain.contains("hint: check ARTIFACT_BUCKET: a bucket is never created"),
+        "{plain}"
+    );
     assert!(plain.contains("nothing was changed"), "{plain}");
     let before = step.configuration(&step.function)["CodeSha256"].clone();
     assert!(before.is_string());

@@ -17,10 +17,18 @@ fn group(timeline: Timeline) -> Timeline {
     timeline
         .on(
             "GetDeploymentGroup",
-            [Reply::json(&json!({"deploymentGroupInfo": {"computePlatform": "Lambda"}}))],
+            [Reply::json(
+                &json!({"deploymentGroupInfo": {"computePlatform": "Lambda"}}),
+            )],
         )
-        .on("CreateDeployment", [Reply::json(&json!({"deploymentId": "d-1"}))])
-        .on("StopDeployment", [Reply::json(&json!({"status": "Pending"}))])
+        .on(
+            "CreateDeployment",
+            [Reply::json(&json!({"deploymentId": "d-1"}))],
+        )
+        .on(
+            "StopDeployment",
+            [Reply::json(&json!({"status": "Pending"}))],
+        )
 }
 
 /// A step with version 1 live, and CodeDeploy as this script says.
@@ -51,8 +59,10 @@ fn codedeploy_gets_both_versions_and_is_followed_to_the_end() {
                 ],
             )
             .on(
-                Call::to(&format!("GET /2015-03-31/functions/{function}/aliases/live"))
-                    .after("GetDeployment"),
+                Call::to(&format!(
+                    "GET /2015-03-31/functions/{function}/aliases/live"
+                ))
+                .after("GetDeployment"),
                 [Reply::json(&alias)],
             )
     });
@@ -64,39 +74,60 @@ fn codedeploy_gets_both_versions_and_is_followed_to_the_end() {
         format!("✔ Deployment successful: `{function}` alias `live` is at version 2 (before: 1)")
     );
     assert!(plain.contains("by CodeDeploy, `live` of `shop`"), "{plain}");
-    assert!(plain.contains("INFO: deployment `d-1`: InProgress"), "{plain}");
+    assert!(
+        plain.contains("INFO: deployment `d-1`: InProgress"),
+        "{plain}"
+    );
     let created = &step.proxy.bodies("CreateDeployment")[0];
-    let content = created["revision"]["appSpecContent"]["content"].as_str().unwrap();
+    let content = created["revision"]["appSpecContent"]["content"]
+        .as_str()
+        .unwrap();
     let spec: Value = serde_json::from_str(content).unwrap();
     assert_eq!(
         spec["Resources"][0]["function"]["Properties"],
         json!({"Name": function, "Alias": "live", "CurrentVersion": "1", "TargetVersion": "2"})
     );
     let changes = step.changes();
-    assert!(!changes.iter().any(|each| each.contains("/aliases")), "{changes:?}");
+    assert!(
+        !changes.iter().any(|each| each.contains("/aliases")),
+        "{changes:?}"
+    );
 }
 
 #[test]
 fn a_deployment_that_codedeploy_takes_back_is_a_failure() {
     let step = step(|timeline, _| {
         let why = json!({"errorInformation": {"code": "ALARM_ACTIVE", "message": "errors are up"}});
-        timeline.on("GetDeployment", [deployment("InProgress", &json!({})), deployment("Stopped", &why)])
+        timeline.on(
+            "GetDeployment",
+            [
+                deployment("InProgress", &json!({})),
+                deployment("Stopped", &why),
+            ],
+        )
     });
     let plain = failed(&deploy(&step).run());
-    assert!(plain.contains("stopped: ALARM_ACTIVE: errors are up"), "{plain}");
+    assert!(
+        plain.contains("stopped: ALARM_ACTIVE: errors are up"),
+        "{plain}"
+    );
     assert!(plain.contains("created 1 (`deployment d-1`)"), "{plain}");
     assert!(step.proxy.bodies("StopDeployment").is_empty());
 }
 
 #[test]
 fn a_signal_stops_the_deployment_and_has_it_taken_back() {
-    let step = step(|timeline, _| timeline.on("GetDeployment", [deployment("InProgress", &json!({}))]));
+    let step =
+        step(|timeline, _| timeline.on("GetDeployment", [deployment("InProgress", &json!({}))]));
     let running = deploy(&step).spawn();
     running.until_printed("deployment `d-1`: InProgress");
     running.signal("TERM");
     let plain = failed(&running.wait());
     assert!(plain.contains("interrupted by SIGTERM"), "{plain}");
-    assert!(plain.contains("CodeDeploy stops deployment `d-1` and takes it back"), "{plain}");
+    assert!(
+        plain.contains("CodeDeploy stops deployment `d-1` and takes it back"),
+        "{plain}"
+    );
     assert_eq!(
         step.proxy.bodies("StopDeployment"),
         [json!({"deploymentId": "d-1", "autoRollbackEnabled": true})]
@@ -108,7 +139,9 @@ fn a_group_that_is_not_for_lambda_is_refused_before_anything_is_changed() {
     let step = Step::scripted(|timeline, _| {
         timeline.on(
             "GetDeploymentGroup",
-            [Reply::json(&json!({"deploymentGroupInfo": {"computePlatform": "ECS"}}))],
+            [Reply::json(
+                &json!({"deploymentGroupInfo": {"computePlatform": "ECS"}}),
+            )],
         )
     });
     let plain = failed(&deploy(&step).run());

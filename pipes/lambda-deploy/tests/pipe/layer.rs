@@ -15,7 +15,10 @@ fn update<'a>(step: &'a Step, layer: &str) -> Pipe<'a> {
 fn layers(step: &Step) -> Vec<String> {
     let live = step.configuration(&step.function);
     let layers = live["Layers"].as_array().cloned().unwrap_or_default();
-    layers.iter().map(|layer: &Value| text_of(&layer["Arn"])).collect()
+    layers
+        .iter()
+        .map(|layer: &Value| text_of(&layer["Arn"]))
+        .collect()
 }
 
 #[test]
@@ -25,14 +28,23 @@ fn a_layer_is_published_when_it_differs_and_replaces_its_older_version() {
     step.file("layer/python/shared.py", "VALUE = 1\n");
     let dry = update(&step, &layer).env("DRY_RUN", "true").run();
     let plain = succeeded(&dry);
-    assert!(plain.contains(&format!("layer      {layer}  (new, ")), "{plain}");
-    assert!(plain.contains(&format!("layer:{layer}:(new version)")), "{plain}");
+    assert!(
+        plain.contains(&format!("layer      {layer}  (new, ")),
+        "{plain}"
+    );
+    assert!(
+        plain.contains(&format!("layer:{layer}:(new version)")),
+        "{plain}"
+    );
     assert_eq!(step.changes(), [] as [&str; 0]);
 
     succeeded(&update(&step, &layer).run());
     let first = layers(&step);
     assert_eq!(first.len(), 1);
-    assert!(first[0].ends_with(&format!(":layer:{layer}:1")), "{first:?}");
+    assert!(
+        first[0].ends_with(&format!(":layer:{layer}:1")),
+        "{first:?}"
+    );
     assert_eq!(
         step.changes(),
         [
@@ -45,7 +57,10 @@ fn a_layer_is_published_when_it_differs_and_replaces_its_older_version() {
     step.proxy.clear();
     let output = update(&step, &layer).run();
     let plain = succeeded(&output);
-    assert!(plain.contains(&format!("layer      {layer}  (unchanged, version 1)")), "{plain}");
+    assert!(
+        plain.contains(&format!("layer      {layer}  (unchanged, version 1)")),
+        "{plain}"
+    );
     assert!(last_line(&output).starts_with("✔ Unchanged: "), "{plain}");
     assert_eq!(step.changes(), [] as [&str; 0]);
 
@@ -53,5 +68,8 @@ fn a_layer_is_published_when_it_differs_and_replaces_its_older_version() {
     succeeded(&update(&step, &layer).run());
     let second = layers(&step);
     assert_eq!(second.len(), 1);
-    assert!(second[0].ends_with(&format!(":layer:{layer}:2")), "{second:?}");
+    assert!(
+        second[0].ends_with(&format!(":layer:{layer}:2")),
+        "{second:?}"
+    );
 }

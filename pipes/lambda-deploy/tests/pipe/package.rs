@@ -37,7 +37,10 @@ print(base64.b64encode(hashlib.sha256(open('code.zip', 'rb').read()).digest()).d
         .output()
         .unwrap();
     assert!(python.status.success(), "{python:?}");
-    assert_eq!(String::from_utf8(python.stdout).unwrap().trim(), sha256_of(&output));
+    assert_eq!(
+        String::from_utf8(python.stdout).unwrap().trim(),
+        sha256_of(&output)
+    );
     // The archive is taken as it is, so it has the same sum.
     let again = package(root.path()).env("ZIP_FILE", "code.zip").run();
     succeeded(&again);
@@ -49,7 +52,10 @@ fn what_is_wrong_is_one_block_or_one_line() {
     let root = tempfile::tempdir().unwrap();
     let output = package(root.path()).env("SYMLINKS", "copy").run();
     let plain = failed(&output);
-    assert!(plain.contains("SYMLINKS:\n- unallowed value copy"), "{plain}");
+    assert!(
+        plain.contains("SYMLINKS:\n- unallowed value copy"),
+        "{plain}"
+    );
     assert!(plain.contains("ZIP_FILE:\n- required field"), "{plain}");
     let output = package(root.path())
         .env("ZIP_FILE", ".")
@@ -72,7 +78,10 @@ fn the_same_tree_from_a_fresh_checkout_is_no_change() {
             .run()
     };
     succeeded(&deploy("one"));
-    assert_eq!(step.changes(), ["PUT /code", "POST /versions", "POST /aliases"]);
+    assert_eq!(
+        step.changes(),
+        ["PUT /code", "POST /versions", "POST /aliases"]
+    );
     step.proxy.clear();
     let output = deploy("another/place");
     succeeded(&output);
