@@ -154,7 +154,7 @@ impl Deploy<'_> {
         let wish = self.wish(&desired, source);
         let plan = Plan::new(&target.to_string(), &wish, &seen)?;
         if let Some(Source::Package(package)) = source {
-            self.check_package(target, package, &desired, &seen, &plan)?;
+            self.check_package(package, &desired, live(&seen))?;
         }
         let upload = match source {
             Some(source) if plan.code.is_some() => Some(self.upload_of(source, target)?),
@@ -271,30 +271,10 @@ impl Deploy<'_> {
 
     fn check_package(
         &self,
-        target: &Target,
         package: &package::Package,
         desired: &Desired,
-        seen: &Seen,
-        plan: &Plan,
+        live: Option<&Configuration>,
     ) -> Result<(), Failure> {
-        let live = seen
-            .function
-            .as_ref()
-            .map(|function| &function.configuration);
-        if plan.create {
-            for (name, variable) in [
-                ("Role", "ROLE"),
-                ("Runtime", "RUNTIME"),
-                ("Handler", "HANDLER"),
-            ] {
-                if desired.text(name).is_none() {
-                    return Err(Failure::new(format!(
-                        "`{target}` does not exist, and {variable} is not given"
-                    ))
-                    .hint("CREATE needs ROLE, RUNTIME and HANDLER, or the same in FUNCTION_CONFIGURATION"));
-                }
-            }
-        }
         let of_live = || architecture(live.map_or("x86_64", Configuration::architecture));
         let architecture = self.change.architecture.or_else(of_live);
         let layers = desired.layers().unwrap_or_else(|| {

@@ -91,15 +91,7 @@ impl Plan {
     /// When what is wished cannot be done: nothing has been changed then.
     pub fn new(name: &str, wish: &Wish<'_>, seen: &Seen) -> Result<Self, Failure> {
         let mut plan = match &seen.function {
-            None => Self {
-                create: true,
-                code: wish.source.map(|_| "new"),
-                architecture: wish
-                    .change
-                    .architecture
-                    .map(|each| architecture_name(each).to_owned()),
-                ..Self::default()
-            },
+            None => Self::of_absent(name, wish)?,
             Some(function) => Self::of_existing(name, wish, function)?,
         };
         let tags = seen
@@ -123,6 +115,34 @@ impl Plan {
             plan.traffic = Some(plan.traffic(name, traffic, wish, seen)?);
         }
         Ok(plan)
+    }
+
+    fn of_absent(name: &str, wish: &Wish<'_>) -> Result<Self, Failure> {
+        let is_image = wish.source.is_some_and(Source::is_image);
+        let needed = [
+            ("Role", "ROLE"),
+            ("Runtime", "RUNTIME"),
+            ("Handler", "HANDLER"),
+        ];
+        // An image brings its own runtime and handler.
+        let needed = if is_image { &needed[..1] } else { &needed[..] };
+        for (member, variable) in needed {
+            if wish.desired.text(member).is_none() {
+                return Err(Failure::new(format!(
+                    "`{name}` does not exist, and {variable} is not given"
+                ))
+                .hint("CREATE needs ROLE, and for a zip RUNTIME and HANDLER, or the same in FUNCTION_CONFIGURATION"));
+            }
+        }
+        Ok(Self {
+            create: true,
+            code: wish.source.map(|_| "new"),
+            architecture: wish
+                .change
+                .architecture
+                .map(|each| architecture_name(each).to_owned()),
+            ..Self::default()
+        })
     }
 
     fn of_existing(name: &str, wish: &Wish<'_>, function: &Function) -> Result<Self, Failure> {

@@ -224,18 +224,24 @@ impl<'a> Moving<'a> {
         }
         let back = self.back(from);
         let name = format!("alias `{}` of `{}`", self.name, self.target);
-        self.cleanup = Some(
-            self.journal
-                .clean_up_unless_settled(name.clone(), async move {
-                    match back.go().await {
-                        Ok(Some(version)) => {
-                            tracing::warn!("{name} is back at version {version}");
-                        }
-                        Ok(None) => {}
-                        Err(failure) => tracing::error!("{failure}"),
-                    }
-                }),
-        );
+        let shown = format!("alias {}:{}", self.target, self.name);
+        let journal = self.journal.clone();
+        let work = async move {
+            let pending = journal.begin("put back", &shown);
+            match back.go().await {
+                Ok(Some(version)) => {
+                    pending.done("put back", format!("{shown} to version {version}"));
+                    tracing::warn!(
+                        "alias `{}` of `{}` is back at version {version}",
+                        back.name,
+                        back.shown
+                    );
+                }
+                Ok(None) => pending.refused(),
+                Err(failure) => tracing::error!("{failure}"),
+            }
+        };
+        self.cleanup = Some(self.journal.clean_up_unless_settled(name, work));
     }
 
     fn disarm(&mut self) {
@@ -514,7 +520,8 @@ async fn all_back(moves: &[Moving<'_>], failure: Failure) -> Failure {
             .begin("put back", &format!("alias {}:{}", each.target, each.name));
         match each.back(from).go().await {
             Ok(Some(version)) => {
-                pending.done("put back", format!("alias {}:{}", each.target, each.name));
+                let moved = format!("alias {}:{} to version {version}", each.target, each.name);
+                pending.done("put back", moved);
                 failure = failure.fact(format!("{shown} is back at version {version}"));
             }
             Ok(None) => {

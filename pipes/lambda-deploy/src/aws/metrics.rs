@@ -42,8 +42,9 @@ pub async fn figures(
         )
         .await?;
     let sum = |index: usize| {
-        let values: Option<&Vec<f64>> = values.get(index);
-        values.map_or(0.0, |values| values.iter().sum())
+        let values = values.get(index).into_iter().flatten();
+        // The sum of nothing would be a negative zero.
+        values.fold(0.0, |sum, value| sum + value)
     };
     let duration = values.get(3).into_iter().flatten().copied();
     Ok(Figures {

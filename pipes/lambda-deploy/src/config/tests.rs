@@ -78,7 +78,6 @@ fn functions_are_names_without_a_version() {
         "orders",
         "123456789012:function:orders",
         "arn:aws:lambda:eu-west-1:123456789012:function:orders",
-        "function:orders",
     ] {
         assert_eq!(function_name(name), Ok(()), "{name}");
     }
@@ -126,7 +125,39 @@ fn every_fault_is_named() {
             ("ROLLBACK", "previous"),
         ])
         .unwrap_err(),
-        @""
+        @r"
+    Validation errors:
+    ALARMS:
+    - needs CANARY: it is watched while traffic is shifted
+    ALIAS:
+    - unallowed value 7 (an alias has letters, digits, `-` and `_`, and is no number)
+    ARCHITECTURE:
+    - unallowed value arm (it is `x86_64` or `arm64`)
+    CANARY_ERRORS:
+    - unallowed value 1 (a share looks like `10%`)
+    FUNCTION_NAME:
+    - unallowed value orders:live (without `:version` or `:alias`; ALIAS names the alias)
+    IMAGE_URI:
+    - cannot be given together with ZIP_FILE: there is one source of the code
+    MEMORY_SIZE:
+    - unallowed value 64 (128 to 32768)
+    PUBLISH_FLAG:
+    - unallowed value false (COMMAND `deploy` moves an alias, which points to a published version)
+    REGIONS:
+    - unallowed value europe (a region looks like `eu-west-1`)
+    RESERVED_CONCURRENCY:
+    - unallowed value -1 (it is a number of instances, or `none`)
+    ROLLBACK:
+    - is for COMMAND `rollback` only
+    S3_BUCKET:
+    - required field (S3_KEY is given)
+    SMOKE_STATUS:
+    - needs SMOKE_TEST, the file with the event
+    TIMEOUT:
+    - unallowed value 901 (1 to 900)
+    WAIT_TIMEOUT:
+    - unallowed value 0 (it is at least 1)
+    "
     );
     insta::assert_snapshot!(
         config([("FUNCTION_NAME", "orders"), ("COMMAND", "alias"), ("ALIAS", "live"), ("VERSION", "$LATEST")]).unwrap_err(),

@@ -305,3 +305,57 @@ fn dry_run_prints_the_plan_and_lets_lambda_look_at_the_code() {
     );
     assert_eq!(step.configuration(function)["MemorySize"], 128);
 }
+
+#[test]
+fn a_conflict_with_another_update_is_tried_again() {
+    let step = Step::scripted(|script, function| {
+        let conflict = "The operation cannot be performed at this time. An update is in progress for resource: x";
+        let again = || {
+            [
+                shared::testing::Reply::error(409, "ResourceConflictException", conflict),
+                shared::testing::Reply::forward(),
+            ]
+        };
+        script
+            .on(
+                &*format!("PUT /2015-03-31/functions/{function}/code"),
+                again(),
+            )
+            .on(
+                &*format!("POST /2015-03-31/functions/{function}/versions"),
+                again(),
+            )
+    });
+    let output = step.deploy("second").run();
+    succeeded(&output);
+    assert_eq!(
+        step.changes(),
+        [
+            "PUT /code",
+            "PUT /code",
+            "POST /versions",
+            "POST /versions",
+            "POST /aliases"
+        ]
+    );
+    assert_eq!(step.versions(), ["1"]);
+}
+
+#[test]
+fn update_without_a_version_leaves_the_answer_of_latest() {
+    let step = Step::new();
+    let shared = step.directory.path().join("shared");
+    let output = step
+        .pipe()
+        .env("COMMAND", "update")
+        .env("ZIP_FILE", step.zip("second.zip", "second"))
+        .env("PUBLISH_FLAG", "false")
+        .env("BITBUCKET_PIPE_SHARED_STORAGE_DIR", text(&shared))
+        .run();
+    succeeded(&output);
+    assert_eq!(step.changes(), ["PUT /code"]);
+    let answer = std::fs::read(shared.join("aws-lambda-deploy-env")).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["Version"], "$LATEST");
+    assert_eq!(answer["LastUpdateStatus"], "Successful");
+}

