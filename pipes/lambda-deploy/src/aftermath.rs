@@ -4,6 +4,7 @@ use shared::{Failure, Faults, Journal};
 
 use crate::config::Reserved;
 use crate::function_url::{self, FunctionUrl};
+use crate::prune::Keep;
 use crate::target::Target;
 use crate::{provisioned, prune};
 
@@ -14,8 +15,8 @@ pub struct Aftermath {
     pub provisioned: Option<Reserved>,
     /// The function's own address.
     pub url: Option<FunctionUrl>,
-    /// How many of the newest versions are kept.
-    pub keep: Option<u32>,
+    /// Which old versions are kept.
+    pub keep: Option<Keep>,
 }
 
 impl Aftermath {
@@ -38,9 +39,6 @@ impl Aftermath {
                 "KEEP_VERSIONS",
                 "needs a published version, and PUBLISH_FLAG is false",
             );
-        }
-        if self.keep == Some(0) {
-            faults.add("KEEP_VERSIONS", "unallowed value 0 (it is at least 1)");
         }
     }
 
@@ -65,7 +63,7 @@ impl Aftermath {
         }
         if let Some(keep) = self.keep {
             lines.push(format!(
-                "prune      {target}  (all but the newest {keep} versions and those in use)"
+                "prune      {target}  (all but {keep} and those in use)"
             ));
         }
         lines
@@ -90,7 +88,7 @@ impl Aftermath {
             url = Some(function_url::apply(target, wished, alias, journal).await?);
         }
         if let Some(keep) = self.keep {
-            prune::prune(target, keep as usize, version, journal).await;
+            prune::prune(target, keep, version, journal).await;
         }
         Ok(url)
     }

@@ -19,6 +19,7 @@ use crate::artifact::ArtifactBucket;
 use crate::canary::{Share, Steps};
 use crate::function_url::Auth;
 use crate::package::{Architecture, Links};
+use crate::prune::Keep;
 use crate::rollback::Target;
 use crate::smoke::Expectation;
 
@@ -74,7 +75,7 @@ pub struct Variables {
     function_url: Field<Auth>,
     function_url_cors: Field<String>,
     function_url_invoke_mode: Field<String>,
-    keep_versions: Field<u32>,
+    keep_versions: Field<Keep>,
     create: Field<bool>,
     publish_flag: Field<bool>,
     alias: Field<String>,

@@ -119,6 +119,9 @@ impl Deploy<'_> {
                 .run(planned.target, self.alias(), version, self.journal)
         })
         .await?;
+        if let Some(keep) = self.change.aftermath.keep {
+            layers.prune(self.targets, keep, self.journal).await;
+        }
         Ok(self.outcome(&released, &arrived, &urls))
     }
 

@@ -14,6 +14,7 @@ use crate::config::{Change, architecture_name};
 use crate::configuration::Desired;
 use crate::live::Configuration;
 use crate::package::{Links, Package};
+use crate::prune::{self, Keep};
 use crate::source::open_package;
 use crate::target::Target;
 
@@ -241,6 +242,20 @@ impl<'a> Layers<'a> {
                 };
                 Some(layering.line(&place, &layer.package))
             })
+    }
+
+    /// Deletes its old versions in all regions, and says what it could not.
+    pub async fn prune(&self, targets: &[Target], keep: Keep, journal: &Journal) {
+        let Some(layer) = &self.layer else {
+            return;
+        };
+        for (region, (lambda, _)) in &self.regions {
+            let targets = targets
+                .iter()
+                .filter(|target| target.lambda.region() == *region);
+            let targets: Vec<&Target> = targets.collect();
+            prune::prune_layer(lambda, &layer.name, &targets, keep, journal).await;
+        }
     }
 
     /// Publishes it where it is to be.

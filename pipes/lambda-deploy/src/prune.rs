@@ -2,31 +2,107 @@
 //! Whatever anything names is kept, and nothing that goes wrong here fails the deploy. The choice is pure.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
-use shared::{Failure, Journal};
+use serde_json::Value;
+use shared::{Failure, FromText, Journal, Timestamp};
 
 use crate::aws::Lambda;
-use crate::live::Alias;
+use crate::live::{Alias, Configuration};
 use crate::mark::{Description, Mark};
 use crate::target::Target;
 
-/// The versions to be deleted, the oldest first: all but the newest `keep` and those that are `used`.
-pub fn superfluous<'a>(
-    versions: impl IntoIterator<Item = &'a str>,
-    keep: usize,
-    used: &BTreeSet<String>,
-) -> Vec<String> {
-    let mut numbers: Vec<u64> = versions
-        .into_iter()
-        .filter_map(|version| version.parse().ok())
-        .collect();
-    numbers.sort_unstable();
-    let old = numbers.len().saturating_sub(keep);
-    numbers
+/// KEEP_VERSIONS: a number of versions, and perhaps an age up to which all stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// So many of the newest.
+    pub newest: usize,
+    /// All that are younger.
+    pub younger_than: Duration,
+}
+
+impl FromText for Keep {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fault = || {
+            format!(
+                "unallowed value {text} (it is a number of versions such as `5`, or with an age such as `5, 7d` or `5, 12h`)"
+            )
+        };
+        let (newest, age) = match text.split_once([',', ' ']) {
+            Some((newest, age)) => (newest, Some(age)),
+            None => (text, None),
+        };
+        let newest = newest.trim().parse().ok().filter(|number| *number > 0);
+        let hours = |age: &str| {
+            let age = age.trim();
+            let (number, unit) = age.split_at_checked(age.len().checked_sub(1)?)?;
+            let number: u64 = number.trim().parse().ok()?;
+            match unit {
+                "h" => Some(number),
+                "d" => number.checked_mul(24),
+                _ => None,
+            }
+        };
+        let hours = match age {
+            Some(age) => hours(age).ok_or_else(fault)?,
+            None => 0,
+        };
+        Ok(Self {
+            newest: newest.ok_or_else(fault)?,
+            younger_than: Duration::from_secs(hours.saturating_mul(3600)),
+        })
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the newest {} versions", self.newest)?;
+        match self.younger_than.as_secs() / 3600 {
+            0 => Ok(()),
+            hours if hours % 24 == 0 => write!(out, ", those younger than {} days", hours / 24),
+            hours => write!(out, ", those younger than {hours} hours"),
+        }
+    }
+}
+
+/// A version of a function or a layer, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its number.
+    pub number: u64,
+    /// When it was made; nothing if that could not be read, and then it stays.
+    pub made: Option<SystemTime>,
+}
+
+impl Version {
+    /// Of a number and of what AWS says of its time: `2026-11-24T15:00:00.000+0000`.
+    pub fn new(number: &str, made: &str) -> Option<Self> {
+        let number = number.parse().ok()?;
+        let made = made.replace("+0000", "Z");
+        let made = Timestamp::from_text(&made).ok().map(|time| time.0);
+        Some(Self { number, made })
+    }
+}
+
+/// The versions to be deleted, the oldest first: all but those that are to be kept and those that are `used`.
+pub fn superfluous(
+    mut versions: Vec<Version>,
+    keep: Keep,
+    used: &BTreeSet<u64>,
+    now: SystemTime,
+) -> Vec<u64> {
+    versions.sort_unstable_by_key(|version| version.number);
+    let old = versions.len().saturating_sub(keep.newest);
+    let is_young = |version: &Version| {
+        let age = version.made.and_then(|made| now.duration_since(made).ok());
+        age.is_none_or(|age| age < keep.younger_than)
+    };
+    versions
         .into_iter()
         .take(old)
-        .map(|number| number.to_string())
-        .filter(|version| !used.contains(version))
+        .filter(|version| !is_young(version) && !used.contains(&version.number))
+        .map(|version| version.number)
         .collect()
 }
 
@@ -45,7 +121,7 @@ pub fn named_by(alias: &Alias) -> Vec<String> {
 }
 
 /// Deletes what is superfluous of one function, and says what it could not.
-pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journal) {
+pub async fn prune(target: &Target, keep: Keep, released: &str, journal: &Journal) {
     let doomed = match choose(&target.lambda, &target.function, keep, released).await {
         Ok(doomed) => doomed,
         Err(failure) => {
@@ -53,15 +129,48 @@ pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journ
             return;
         }
     };
-    let mut deleted = 0;
-    for version in &doomed {
-        let shown = format!("version {version} of {target}");
-        let pending = journal.begin("delete", &shown);
-        match target
+    delete(&doomed, &target.to_string(), journal, async |number| {
+        target
             .lambda
-            .delete_version(&target.function, version)
+            .delete_version(&target.function, &number.to_string())
             .await
-        {
+    })
+    .await;
+}
+
+/// The same for a layer: its versions that are on `$LATEST` or on a version of one of `targets` stay. A function that has
+/// another one goes on with it, which Lambda promises.
+pub async fn prune_layer(
+    lambda: &Lambda,
+    name: &str,
+    targets: &[&Target],
+    keep: Keep,
+    journal: &Journal,
+) {
+    let doomed = match choose_of_layer(lambda, name, targets, keep).await {
+        Ok(doomed) => doomed,
+        Err(failure) => {
+            tracing::warn!("no old version of layer `{name}` was deleted: {failure}");
+            return;
+        }
+    };
+    delete(&doomed, &format!("layer {name}"), journal, async |number| {
+        lambda.delete_layer_version(name, number).await
+    })
+    .await;
+}
+
+async fn delete(
+    doomed: &[u64],
+    of: &str,
+    journal: &Journal,
+    ask: impl AsyncFn(u64) -> Result<(), shared::Refusal>,
+) {
+    let mut deleted = 0;
+    for number in doomed {
+        let shown = format!("version {number} of {of}");
+        let pending = journal.begin("delete", &shown);
+        match ask(*number).await {
             Ok(()) => {
                 pending.done("deleted", shown);
                 deleted += 1;
@@ -70,7 +179,7 @@ pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journ
                 if refusal.changed_nothing() {
                     pending.refused();
                 }
-                tracing::warn!("could not delete version {version} of `{target}`: {refusal}");
+                tracing::warn!("could not delete {shown}: {refusal}");
                 // What is denied for one is denied for all.
                 if refusal.is_denied() {
                     break;
@@ -79,20 +188,20 @@ pub async fn prune(target: &Target, keep: usize, released: &str, journal: &Journ
         }
     }
     if deleted > 0 {
-        tracing::info!(
-            "Deleted {deleted} old versions of `{target}`, kept the newest {keep} and all in use"
-        );
+        tracing::info!("Deleted {deleted} old versions of {of}");
     }
 }
 
 async fn choose(
     lambda: &Lambda,
     function: &str,
-    keep: usize,
+    keep: Keep,
     released: &str,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<u64>, Failure> {
     let versions = lambda.versions(function).await?;
-    if versions.len() <= keep {
+    let all: Vec<Version> = versions.iter().filter_map(version_of).collect();
+    let now = SystemTime::now();
+    if superfluous(all.clone(), keep, &BTreeSet::new(), now).is_empty() {
         return Ok(Vec::new());
     }
     let mut used = BTreeSet::from([released.to_owned()]);
@@ -101,8 +210,53 @@ async fn choose(
     }
     used.extend(lambda.provisioned_versions(function).await?);
     used.extend(lambda.versions_with_events(function).await?);
-    let numbers = versions.iter().map(|version| version.version());
-    Ok(superfluous(numbers, keep, &used))
+    let used = used.iter().filter_map(|version| version.parse().ok());
+    Ok(superfluous(all, keep, &used.collect(), now))
+}
+
+fn version_of(configuration: &Configuration) -> Option<Version> {
+    let made = configuration
+        .members()
+        .get("LastModified")
+        .and_then(Value::as_str);
+    Version::new(configuration.version(), made.unwrap_or_default())
+}
+
+async fn choose_of_layer(
+    lambda: &Lambda,
+    name: &str,
+    targets: &[&Target],
+    keep: Keep,
+) -> Result<Vec<u64>, Failure> {
+    let versions = lambda.layer_versions(name).await?;
+    let now = SystemTime::now();
+    if superfluous(versions.clone(), keep, &BTreeSet::new(), now).is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut used = BTreeSet::new();
+    for target in targets {
+        let latest = lambda.configuration(&target.function, None).await?;
+        let published = lambda.versions(&target.function).await?;
+        for configuration in latest.iter().chain(&published) {
+            used.extend(on(configuration, name));
+        }
+    }
+    Ok(superfluous(versions, keep, &used, now))
+}
+
+/// The versions of the layer `name` that a configuration has.
+fn on(configuration: &Configuration, name: &str) -> Vec<u64> {
+    let layers = configuration
+        .members()
+        .get("Layers")
+        .and_then(Value::as_array);
+    let number = |layer: &Value| {
+        let (layer, number) = layer["Arn"].as_str()?.rsplit_once(':')?;
+        layer
+            .ends_with(&format!(":layer:{name}"))
+            .then(|| number.parse().ok())?
+    };
+    layers.into_iter().flatten().filter_map(number).collect()
 }
 
 #[cfg(test)]
@@ -110,23 +264,72 @@ mod tests {
     use super::*;
     use crate::live::Routing;
 
+    const HOUR: Duration = Duration::from_hours(1);
+
     #[test]
-    fn the_newest_and_the_used_are_kept() {
-        let used = |versions: &[&str]| versions.iter().map(|&version| version.to_owned()).collect();
-        for (versions, keep, used, expected) in [
-            (&["1", "2", "3"][..], 2, used(&[]), &["1"][..]),
-            (&["1", "2", "3"], 3, used(&[]), &[]),
-            (&["1", "2", "3"], 9, used(&[]), &[]),
-            (&["1", "2", "3", "4"], 1, used(&["2"]), &["1", "3"]),
-            (&["10", "9", "8", "100"], 2, used(&[]), &["8", "9"]),
-            (&["$LATEST", "1", "2"], 1, used(&[]), &["1"]),
+    fn a_number_and_perhaps_an_age() {
+        for (text, newest, hours) in [
+            ("5", 5, 0),
+            ("5, 7d", 5, 168),
+            ("1 12h", 1, 12),
+            (" 3,2d ", 3, 48),
         ] {
+            let keep = Keep {
+                newest,
+                younger_than: HOUR * hours,
+            };
+            assert_eq!(Keep::from_text(text.trim()), Ok(keep), "{text}");
+        }
+        for text in ["0", "many", "7d", "5, 7", "5, d", "5, 7w", "-1"] {
+            assert!(Keep::from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_newest_the_young_and_the_used_are_kept() {
+        let now = SystemTime::UNIX_EPOCH + HOUR * 1000;
+        // Version 1 was made 10 hours ago, 2 nine hours ago, and so on.
+        let versions = |numbers: &[u64]| -> Vec<Version> {
+            let made = |number: u64| Some(now - HOUR * u32::try_from(11 - number.min(10)).unwrap());
+            let version = |&number: &u64| Version {
+                number,
+                made: made(number),
+            };
+            numbers.iter().map(version).collect()
+        };
+        for (numbers, newest, hours, used, expected) in [
+            (&[1, 2, 3][..], 2, 0, &[][..], &[1][..]),
+            (&[1, 2, 3], 3, 0, &[], &[]),
+            (&[1, 2, 3], 9, 0, &[], &[]),
+            (&[1, 2, 3, 4], 1, 0, &[2], &[1, 3]),
+            (&[10, 9, 8, 7], 2, 0, &[], &[7, 8]),
+            (&[1, 2, 3, 4], 1, 9, &[], &[1, 2]),
+        ] {
+            let keep = Keep {
+                newest,
+                younger_than: HOUR * hours,
+            };
+            let used = used.iter().copied().collect();
             assert_eq!(
-                superfluous(versions.iter().copied(), keep, &used),
+                superfluous(versions(numbers), keep, &used, now),
                 expected,
-                "{versions:?}"
+                "{numbers:?} {hours}"
             );
         }
+        let unknown = vec![
+            Version::new("1", "long ago").unwrap(),
+            Version::new("2", "").unwrap(),
+        ];
+        let keep = Keep {
+            newest: 1,
+            younger_than: Duration::ZERO,
+        };
+        assert!(superfluous(unknown, keep, &BTreeSet::new(), now).is_empty());
+        let known = Version::new("1", "1970-01-01T00:00:01.000+0000").unwrap();
+        assert_eq!(
+            known.made,
+            Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use shared::{Explain, Failure, Refusal};
 
 use super::{Lambda, UPLOAD_TIMEOUT, Upload};
 use crate::layer::Latest;
+use crate::prune::Version;
 
 impl Lambda {
     /// The newest version of the layer; nothing if there is none.
@@ -81,5 +82,51 @@ impl Lambda {
             .await
             .map_err(|error| Refusal::from(&error))?;
         super::functions::document(&answer)
+    }
+
+    /// All versions of the layer.
+    ///
+    /// # Errors
+    /// When they may not be listed.
+    pub async fn layer_versions(&self, name: &str) -> Result<Vec<Version>, Failure> {
+        let mut versions = Vec::new();
+        let mut marker = None;
+        loop {
+            let page = self
+                .client
+                .list_layer_versions()
+                .layer_name(name)
+                .set_marker(marker)
+                .send()
+                .await
+                .explain(
+                    format!("could not list the versions of layer `{name}`"),
+                    "lambda:ListLayerVersions",
+                )?;
+            let found = page.layer_versions.unwrap_or_default();
+            versions.extend(found.into_iter().filter_map(|each| {
+                let made = each.created_date.unwrap_or_default();
+                Version::new(&each.version.to_string(), &made)
+            }));
+            marker = page.next_marker.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                return Ok(versions);
+            }
+        }
+    }
+
+    /// Deletes a version of the layer. Functions that have it go on with it.
+    ///
+    /// # Errors
+    /// What Lambda refused.
+    pub async fn delete_layer_version(&self, name: &str, number: u64) -> Result<(), Refusal> {
+        self.client
+            .delete_layer_version()
+            .layer_name(name)
+            .version_number(i64::try_from(number).unwrap_or(i64::MAX))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| Refusal::from(&error))
     }
 }

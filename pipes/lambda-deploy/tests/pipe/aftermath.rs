@@ -15,7 +15,7 @@ fn old_versions_go_and_the_way_back_stays() {
     let output = step.deploy("four").env("KEEP_VERSIONS", "1").run();
     let plain = succeeded(&output);
     // 4 is live, and 3 is what `rollback` goes to.
-    assert_eq!(step.versions(), ["3", "4"]);
+    assert_eq!(step.versions(), ["3", "4"], "{plain}");
     assert!(plain.contains("INFO: Deleted 2 old versions"), "{plain}");
     succeeded(
         &step

@@ -73,3 +73,26 @@ fn a_layer_is_published_when_it_differs_and_replaces_its_older_version() {
         "{second:?}"
     );
 }
+
+#[test]
+fn versions_of_the_layer_that_nothing_has_are_pruned() {
+    let step = Step::new();
+    let layer = unique("deps");
+    for value in ["1", "2", "3"] {
+        step.file("layer/python/shared.py", value);
+        let keep = if value == "3" { "1" } else { "9" };
+        let output = update(&step, &layer).env("KEEP_VERSIONS", keep).run();
+        let plain = succeeded(&output);
+        assert_eq!(
+            plain.contains("old versions of layer"),
+            value == "3",
+            "{plain}"
+        );
+    }
+    assert_eq!(step.versions(), ["3"]);
+    let path = format!("/2018-10-31/layers/{layer}/versions");
+    let listed = step.call("GET", &path, &Value::Null);
+    let versions = listed["LayerVersions"].as_array().unwrap();
+    let numbers: Vec<&Value> = versions.iter().map(|each| &each["Version"]).collect();
+    assert_eq!(numbers, [3]);
+}
