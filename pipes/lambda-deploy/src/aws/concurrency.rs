@@ -86,17 +86,24 @@ impl Lambda {
         let mut versions = BTreeSet::new();
         let mut marker = None;
         loop {
-            let page = self
+            let sent = self
                 .client
                 .list_provisioned_concurrency_configs()
                 .function_name(function)
                 .set_marker(marker)
                 .send()
-                .await
-                .explain(
-                    format!("could not list the provisioned concurrency of `{function}`"),
-                    "lambda:ListProvisionedConcurrencyConfigs",
-                )?;
+                .await;
+            let page = match sent {
+                Ok(page) => page,
+                // "No Provisioned Concurrency Config found for this function": none, in the words of the other request.
+                Err(error) if Refusal::from(&error).status == 404 => return Ok(versions),
+                Err(error) => {
+                    return Err(error).explain(
+                        format!("could not list the provisioned concurrency of `{function}`"),
+                        "lambda:ListProvisionedConcurrencyConfigs",
+                    );
+                }
+            };
             let configs = page.provisioned_concurrency_configs.unwrap_or_default();
             versions.extend(configs.into_iter().filter_map(|config| {
                 let arn = config.function_arn?;
