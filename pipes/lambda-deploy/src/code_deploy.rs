@@ -281,6 +281,10 @@ mod tests {
         assert!(Group::new(None, None, None, &mut faults).is_none());
         assert!(faults.is_empty());
         Group::new(None, Some("blue-green".to_owned()), None, &mut faults);
-        insta::assert_snapshot!(faults, @"");
+        insta::assert_snapshot!(faults, @r"
+        Validation errors:
+        CODEDEPLOY_APPLICATION:
+        - required field, as CodeDeploy is to move the traffic
+        ");
     }
 }

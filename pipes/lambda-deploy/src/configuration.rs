@@ -211,11 +211,6 @@ fn overlay(members: &mut Map<String, Value>, name: &str, value: &Value) {
 }
 
 impl Desired {
-    /// Whether nothing is said.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.environment.is_empty()
-    }
-
     /// A member that is one text, such as the role.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.members.get(name).and_then(Value::as_str)

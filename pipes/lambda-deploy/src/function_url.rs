@@ -235,6 +235,13 @@ mod tests {
         assert!(url(Some("[1]")).1.to_string().contains("FUNCTION_URL_CORS"));
         let mut faults = Faults::default();
         FunctionUrl::new(None, Some("{}"), Some("FAST".to_owned()), &mut faults);
-        insta::assert_snapshot!(faults, @"");
+        insta::assert_snapshot!(faults, @r"
+        Validation errors:
+        FUNCTION_URL_CORS:
+        - needs FUNCTION_URL
+        FUNCTION_URL_INVOKE_MODE:
+        - unallowed value FAST (it is `BUFFERED` or `RESPONSE_STREAM`)
+        - needs FUNCTION_URL
+        ");
     }
 }

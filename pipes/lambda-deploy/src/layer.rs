@@ -295,8 +295,20 @@ mod tests {
         };
         assert!(read(None, None).0.is_none());
         assert!(read(Some("deps"), Some("layer")).0.is_some());
-        insta::assert_snapshot!(read(Some("deps"), None).1, @"");
-        insta::assert_snapshot!(read(None, Some("layer")).1, @"");
-        insta::assert_snapshot!(read(Some("arn:aws:lambda:x"), Some("layer")).1, @"");
+        insta::assert_snapshot!(read(Some("deps"), None).1, @r"
+        Validation errors:
+        LAYER_PATH:
+        - required field (LAYER_NAME is given)
+        ");
+        insta::assert_snapshot!(read(None, Some("layer")).1, @r"
+        Validation errors:
+        LAYER_NAME:
+        - required field (LAYER_PATH is given)
+        ");
+        insta::assert_snapshot!(read(Some("arn:aws:lambda:x"), Some("layer")).1, @r"
+        Validation errors:
+        LAYER_NAME:
+        - unallowed value arn:aws:lambda:x (at most 64 letters, digits, `-` and `_`; the account and region are the function's)
+        ");
     }
 }

@@ -237,13 +237,14 @@ fn check_unzipped(
     limits: Limits,
     largest: Option<(&str, u64)>,
 ) -> Result<(), Unusable> {
-    if unzipped <= limits.unzipped {
+    let most = limits.unzipped.min(archive::LARGEST);
+    if unzipped <= most {
         return Ok(());
     }
     let mut failure = Failure::new(format!(
         "{origin} has {} unpacked, and Lambda takes {}",
         megabytes(unzipped),
-        megabytes(limits.unzipped)
+        megabytes(most)
     ));
     if let Some((name, size)) = largest {
         failure = failure.fact(format!("the largest file is `{name}`, {}", megabytes(size)));

@@ -63,7 +63,12 @@ impl Release<'_> {
             None => self.publish(live).await?,
         };
         let number = version.version().to_owned();
-        tracing::debug!("waiting for version {number} of `{}`", self.target);
+        if version.has_snap_start() {
+            tracing::info!(
+                "Waiting for the snapshot of version {number} of `{}`, which takes minutes",
+                self.target
+            );
+        }
         let active = self.target.bracket().active(&number).await?;
         if active.state() == "Inactive" {
             tracing::warn!(
