@@ -15,7 +15,7 @@ use crate::plan::{DeleteScope, Leftovers, Plan, Retain};
 use crate::releases;
 
 /// Above this many objects no manifest is kept: it is read and written whole.
-const MOST_OBJECTS: usize = 250_000;
+pub const MOST_OBJECTS: usize = 250_000;
 
 /// The pipeline run that deploys.
 #[derive(Clone, Debug)]

@@ -111,6 +111,7 @@ pub struct Plan {
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
     leftovers: Vec<Deletion>,
+    remembers: bool,
 }
 
 /// An object that no file stands for, and that is to go.
@@ -158,6 +159,14 @@ pub struct Leftovers<'a> {
 }
 
 impl Plan {
+    /// Nothing yet; `remembers` what is known of unchanged objects, which takes more memory than all else.
+    pub fn new(remembers: bool) -> Self {
+        Self {
+            remembers,
+            ..Self::default()
+        }
+    }
+
     /// Adds a wished object that the listing does not show.
     pub fn add_new(&mut self, site: &Site, object: Object) {
         self.act(site, object, Reason::New);
@@ -169,7 +178,7 @@ impl Plan {
             Verdict::Same(entry) | Verdict::HeadersUnknown(entry) => {
                 self.unchanged += 1;
                 // What was compared by size only proves nothing to a later run.
-                if !entry.content.is_empty() {
+                if self.remembers && !entry.content.is_empty() {
                     self.known.push((site.name(object), entry));
                 }
             }
@@ -220,8 +229,10 @@ impl Plan {
             // Those of earlier releases are not forgotten: a later run may be asked to delete them.
             self.left = std::mem::take(&mut self.foreign) + self.retired.len();
         }
-        self.actions
-            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
+        self.actions.sort_unstable_by(|one, other| {
+            let by_name = || site.compare(one.object, other.object);
+            one.phase.cmp(&other.phase).then_with(by_name)
+        });
         self.deletes
             .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }

@@ -83,7 +83,10 @@ fn answer(mut stream: TcpStream, aws: &LocalAws, bucket: &str, cache: &Cache) {
         .lock()
         .unwrap()
         .push((path.clone(), keys.clone()));
-    let key = path.strip_prefix("/docs/").unwrap_or_default();
+    let key = &path
+        .strip_prefix("/docs/")
+        .unwrap_or_default()
+        .replace("%20", " ");
     let is_stale = cache
         .stale
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
