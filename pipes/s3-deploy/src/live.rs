@@ -8,10 +8,10 @@ use futures_util::{Stream, StreamExt, stream};
 use shared::{Environment, Failure, Journal};
 
 use crate::aws::{Bucket, Found};
-use crate::config::Config;
+use crate::config::{Config, Deletes};
 use crate::guard::Claim;
 use crate::manifest::{self, Entry, Manifest, Release, Stale};
-use crate::plan::{DeleteScope, Leftovers, Plan, Retain};
+use crate::plan::{Leftovers, Plan, Retain};
 use crate::releases;
 
 /// Above this many objects no manifest is kept: it is read and written whole.
@@ -115,16 +115,9 @@ impl Live {
     }
 
     /// How objects are treated that no file stands for.
-    pub const fn leftovers(
-        &self,
-        delete: bool,
-        scope: DeleteScope,
-        retain: Option<Retain>,
-    ) -> Leftovers<'_> {
+    pub const fn leftovers(&self, deletes: Deletes) -> Leftovers<'_> {
         Leftovers {
-            delete,
-            scope,
-            retain,
+            deletes,
             manifest: &self.manifest,
             now: self.build.now,
         }

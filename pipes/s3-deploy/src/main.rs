@@ -42,7 +42,7 @@ use shared::{Access, Environment, Failure, Journal, Outcome, wait};
 
 use crate::aws::Bucket;
 use crate::cloudfront::Cdn;
-use crate::config::{Command, Config, Share};
+use crate::config::{Command, Config, Deletes, Share};
 use crate::live::{Build, Live};
 use crate::observe::observe;
 use crate::plan::Plan;
@@ -138,11 +138,10 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         admits: &admits,
         size_only: config.size_only,
         headers: live.is_kept(),
-        leftovers: live.leftovers(
-            config.delete && shard.is_none(),
-            config.delete_scope,
-            config.retain,
-        ),
+        leftovers: live.leftovers(Deletes {
+            asked: config.deletes.asked && shard.is_none(),
+            ..config.deletes
+        }),
     };
     let mut plan = observe(&site, &bucket, listing, &rules).await?;
     if shard.is_some() {
@@ -153,18 +152,17 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
-    config.delete_limit.check(plan.deletes.len(), plan.listed)?;
+    config
+        .deletes
+        .limit
+        .check(plan.deletes.len(), plan.listed)?;
     if shard.is_none() {
         // What this share does not hold may be in another one.
         links::check(config, &site, &plan, &bucket).await?;
     }
     live.check()?;
     if config.dry_run {
-        let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
-        return Ok(Outcome {
-            summary,
-            ..Outcome::default()
-        });
+        return Ok(nothing_changed(config));
     }
     if let Some(shard) = shard {
         let mut objects =
@@ -204,9 +202,24 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         .delete(&plan.deletes, live.is_kept(), journal)
         .await?;
     bucket.delete_own(&parts, journal).await?;
-    live.finish(&bucket, lease, &plan, written, config.retain, journal)
-        .await?;
+    live.finish(
+        &bucket,
+        lease,
+        &plan,
+        written,
+        config.deletes.retain,
+        journal,
+    )
+    .await?;
     Ok(outcome(config, &plan))
+}
+
+/// The end of a DRY_RUN.
+fn nothing_changed(config: &Config) -> Outcome {
+    Outcome {
+        summary: format!("DRY_RUN: nothing was changed in `{}`", config.destination),
+        ..Outcome::default()
+    }
 }
 
 /// Only at the end: S3 has confirmed every action by then.

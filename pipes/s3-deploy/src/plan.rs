@@ -9,6 +9,7 @@ use serde::Serialize;
 use shared::FromText;
 
 use crate::compare::{RemoteObject, Verdict};
+use crate::config::Deletes;
 use crate::manifest::{Entry, Manifest, Retired};
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
@@ -146,12 +147,8 @@ impl FromText for DeleteScope {
 /// What the plan makes of objects that no file stands for.
 #[derive(Clone, Copy)]
 pub struct Leftovers<'a> {
-    /// Whether they are deleted at all.
-    pub delete: bool,
-    /// Which of them.
-    pub scope: DeleteScope,
-    /// How long they stay.
-    pub retain: Option<Retain>,
+    /// Whether, which and when.
+    pub deletes: Deletes,
     /// What earlier runs knew of them.
     pub manifest: &'a Manifest,
     /// Seconds since 1970.
@@ -214,7 +211,7 @@ impl Plan {
         let is_own =
             |each: &Deletion| objects.contains_key(&each.name) || retired.contains_key(&each.name);
         let mut leftovers = std::mem::take(&mut self.leftovers);
-        if rules.scope == DeleteScope::Deployed || !rules.delete {
+        if rules.deletes.scope == DeleteScope::Deployed || !rules.deletes.asked {
             let all = leftovers.len();
             leftovers.retain(is_own);
             self.foreign = all - leftovers.len();
@@ -225,7 +222,7 @@ impl Plan {
         for leftover in leftovers {
             self.retire(leftover, is_release, rules);
         }
-        if !rules.delete {
+        if !rules.deletes.asked {
             // Those of earlier releases are not forgotten: a later run may be asked to delete them.
             self.left = std::mem::take(&mut self.foreign) + self.retired.len();
         }
@@ -239,11 +236,9 @@ impl Plan {
 
     fn retire(&mut self, leftover: Deletion, is_release: bool, rules: Leftovers<'_>) {
         let Leftovers {
-            delete,
-            retain,
+            deletes,
             manifest,
             now,
-            ..
         } = rules;
         let name = &leftover.name;
         let retired = manifest.retired.get(name).map_or(
@@ -260,16 +255,16 @@ impl Plan {
         let known = manifest.objects.get(name);
         let phase = known.map_or_else(|| Phase::of(name), |entry| entry.phase);
         let stays = phase != Phase::EntryPoint
-            && match retain {
+            && match deletes.retain {
                 None => false,
                 Some(Retain::Releases(releases)) => retired.releases < releases,
                 Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
             };
-        if delete && !stays {
+        if deletes.asked && !stays {
             self.deletes.push(leftover);
             return;
         }
-        self.retained += usize::from(delete);
+        self.retained += usize::from(deletes.asked);
         self.retired.insert(leftover.name, retired);
     }
 

@@ -17,9 +17,31 @@ fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
 #[test]
 fn the_defaults_upload_and_delete_nothing() {
     let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
-    assert!(!config.delete && !config.dry_run);
+    assert!(!config.deletes.asked && !config.dry_run);
     assert_eq!(config.headers, Headers::default());
     assert_eq!(config.timeout, Duration::from_hours(1));
+}
+
+#[test]
+fn what_needs_the_manifest_is_refused_without_it() {
+    let fault = config([
+        ("S3_BUCKET", "site"),
+        ("LOCAL_PATH", "dist"),
+        ("MANIFEST", "false"),
+        ("RETAIN", "5"),
+        ("DELETE_SCOPE", "deployed"),
+        ("SHARD", "true"),
+    ])
+    .unwrap_err();
+    insta::assert_snapshot!(fault, @r"
+    Validation errors:
+    DELETE_SCOPE:
+    - needs the manifest, which MANIFEST switches off
+    MANIFEST:
+    - unallowed value false (ROLLBACK, SHARD and SHARD_MERGE need the manifest)
+    RETAIN:
+    - needs the manifest, which MANIFEST switches off
+    ");
 }
 
 #[test]
@@ -43,6 +65,10 @@ fn every_fault_is_named() {
             ("EXPIRES", "soon"),
             ("STORAGE_CLASS", "standard"),
             ("DELETE_FLAG", "1"),
+            ("DELETE_SCOPE", "mine"),
+            ("SITE_URL", "www.example.com"),
+            ("SITE_TIMEOUT", "0"),
+            ("BROKEN_LINKS", "fix"),
             ("DRY_RUN", "maybe"),
             ("TIMEOUT", "0"),
             ("EXTRA_ARGS", "--delete"),
