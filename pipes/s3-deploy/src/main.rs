@@ -33,17 +33,18 @@ mod site_url;
 mod tree;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared::{Access, Environment, Failure, Journal, Outcome, wait};
+use shared::{Access, Environment, Failure, Journal, Outcome, Web, wait};
 
 use crate::aws::Bucket;
-use crate::cloudfront::Cdn;
+use crate::cloudfront::{Cdn, Distribution};
 use crate::config::{Command, Config, Deletes, Share};
 use crate::live::{Build, Live};
+use crate::objects::Site;
 use crate::observe::observe;
 use crate::plan::Plan;
 use crate::proof::Expected;
@@ -152,10 +153,8 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
-    config
-        .deletes
-        .limit
-        .check(plan.deletes.len(), plan.listed)?;
+    let limit = config.deletes.limit;
+    limit.check(plan.deletes.len(), plan.listed)?;
     if shard.is_none() {
         // What this share does not hold may be in another one.
         links::check(config, &site, &plan, &bucket).await?;
@@ -171,7 +170,47 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
         return Ok(outcome(config, &plan));
     }
+    let ready = Ready {
+        site,
+        bucket,
+        web,
+        cdn,
+        distributions,
+        live,
+        parts,
+        plan,
+    };
+    change(config, ready, build, journal).await
+}
 
+/// All that a change needs, when everything that can be refused has been looked at.
+struct Ready {
+    site: Arc<Site>,
+    bucket: Bucket,
+    web: Web,
+    cdn: Cdn,
+    distributions: Vec<Distribution>,
+    live: Live,
+    parts: Vec<String>,
+    plan: Plan,
+}
+
+async fn change(
+    config: &Config,
+    ready: Ready,
+    build: &Build,
+    journal: &Journal,
+) -> Result<Outcome, Failure> {
+    let Ready {
+        site,
+        bucket,
+        web,
+        cdn,
+        distributions,
+        live,
+        parts,
+        plan,
+    } = ready;
     let changed = plan.actions.iter().map(|action| site.key(action.object));
     let deleted = plan
         .deletes
@@ -179,10 +218,6 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         .map(|object| [&site.prefix, object.name.as_str()].concat());
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
-    let again = untold
-        .iter()
-        .filter_map(|key| key.strip_prefix(&site.prefix));
-    let again: BTreeSet<&str> = again.collect();
     let changed: Vec<String> = changed.chain(deleted).chain(untold.clone()).collect();
     let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
         &[]
@@ -195,22 +230,19 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
         .await?;
     if let Some(site_url) = &config.site_url {
-        let pages = Expected::of_site(&site, &written, &plan.known, &again);
+        let again = untold
+            .iter()
+            .filter_map(|key| key.strip_prefix(&site.prefix));
+        let pages = Expected::of_site(&site, &written, &plan.known, &again.collect());
         proof::check(&web, site_url, pages, config.site_timeout).await?;
     }
     bucket
         .delete(&plan.deletes, live.is_kept(), journal)
         .await?;
     bucket.delete_own(&parts, journal).await?;
-    live.finish(
-        &bucket,
-        lease,
-        &plan,
-        written,
-        config.deletes.retain,
-        journal,
-    )
-    .await?;
+    let retain = config.deletes.retain;
+    live.finish(&bucket, lease, &plan, written, retain, journal)
+        .await?;
     Ok(outcome(config, &plan))
 }
 
