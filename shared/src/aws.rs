@@ -21,6 +21,7 @@ use aws_smithy_types::checksum_config::RequestChecksumCalculation;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use serde::Deserialize;
 
+use crate::client::ClientOfThread;
 use crate::failure::Failure;
 use crate::variables::{Environment, Faults, Field, FromText};
 use crate::web::Web;
@@ -240,12 +241,13 @@ impl AwsSettings {
 
     fn http_client(&self) -> Result<SharedHttpClient, Failure> {
         let network = self.network()?;
-        Ok(
+        Ok(SharedHttpClient::new(ClientOfThread::new(move || {
+            let network = network.clone();
             Builder::new().build_with_connector_fn(move |settings, components| {
                 let sleep = components.and_then(aws_sdk_sts::config::RuntimeComponents::sleep_impl);
                 network.connector(settings.cloned(), sleep)
-            }),
-        )
+            })
+        })))
     }
 
     fn network(&self) -> Result<Network, Failure> {
@@ -268,6 +270,7 @@ impl AwsSettings {
 }
 
 /// The SDK's own client reads no `AWS_CA_BUNDLE`, and a client built by hand no proxy variables: hence by hand, with both.
+#[derive(Clone)]
 struct Network {
     tls: TlsContext,
     proxy: ProxyConfig,

@@ -21,6 +21,7 @@
 mod access;
 pub mod arn;
 pub mod aws;
+mod client;
 pub mod credentials;
 pub mod diagnosis;
 mod explain;

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 pub use self::listing::Range;
 pub use self::own::Found;
-pub use self::pace::{Pace, SlowDowns};
+pub use self::pace::{Load, Pace, SlowDowns};
 pub use self::upload::encoded;
 
 use crate::destination::Destination;

@@ -163,9 +163,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     if config.dry_run {
         return Ok(nothing_changed(config));
     }
+    let plan = Arc::new(plan);
     if let Some(shard) = shard {
-        let mut objects =
-            apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+        let mut objects = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
         objects.extend(plan.known.iter().cloned());
         shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
         return Ok(outcome(config, &plan));
@@ -225,7 +225,7 @@ async fn change(
         &changed
     };
     let lease = live.begin(&bucket, &plan, told, journal).await?;
-    let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+    let written = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
         .await?;
