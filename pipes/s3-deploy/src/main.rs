@@ -192,7 +192,7 @@ struct Ready {
     distributions: Vec<Distribution>,
     live: Live,
     parts: Vec<String>,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 async fn change(
@@ -225,7 +225,8 @@ async fn change(
         &changed
     };
     let lease = live.begin(&bucket, &plan, told, journal).await?;
-    let written = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
+    let writing = apply::write(&site, &bucket, &plan, config.concurrency, journal);
+    let (written, ()) = tokio::try_join!(writing, live.confirm(&bucket, &lease, journal))?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
         .await?;

@@ -132,6 +132,7 @@ pub async fn roll_back(
         &keys
     };
     let taken = live.take(&bucket, told, journal).await?;
+    live.confirm(&bucket, &taken, journal).await?;
     let bucket = Arc::new(bucket);
     let copies = restoration.entry_points.iter().map(|(name, entry)| {
         let bucket = Arc::clone(&bucket);

@@ -79,10 +79,14 @@ fn every_fault_is_named() {
     Validation errors:
     ACL:
     - unallowed value public (allowed: private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, bucket-owner-full-control, log-delivery-write)
+    BROKEN_LINKS:
+    - unallowed value fix (allowed: warn, refuse, ignore)
     CACHE_CONTROL:
     - has a line break or a character that no header may have
     DELETE_FLAG:
     - must be of boolean type
+    DELETE_SCOPE:
+    - unallowed value mine (allowed: all, deployed)
     DRY_RUN:
     - must be of boolean type
     EXPIRES:
@@ -93,6 +97,10 @@ fn every_fault_is_named() {
     - is not supported, since the image has no shell; put its commands into the script of the step, before the pipe
     S3_BUCKET:
     - unallowed value s! (it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`)
+    SITE_TIMEOUT:
+    - unallowed value 0 (it is at least 1)
+    SITE_URL:
+    - unallowed value www.example.com (a site's URL looks like `https://www.example.com/` or `https://www.example.com/docs/`)
     STORAGE_CLASS:
     - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
     TIMEOUT:
