@@ -386,9 +386,21 @@ mod tests {
     #[test]
     fn a_service_without_a_crate_has_its_endpoint() {
         for (region, dual_stack, expected) in [
-            ("eu-west-1", None, "https://monitoring.eu-west-1.amazonaws.com"),
-            ("cn-north-1", None, "https://monitoring.cn-north-1.amazonaws.com.cn"),
-            ("eu-west-1", Some("true"), "https://monitoring.eu-west-1.api.aws"),
+            (
+                "eu-west-1",
+                None,
+                "https://monitoring.eu-west-1.amazonaws.com",
+            ),
+            (
+                "cn-north-1",
+                None,
+                "https://monitoring.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                "eu-west-1",
+                Some("true"),
+                "https://monitoring.eu-west-1.api.aws",
+            ),
         ] {
             let settings = settings([
                 ("AWS_DEFAULT_REGION", region),
@@ -403,7 +415,10 @@ mod tests {
             ("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:2"),
         ]);
         let config = settings.unwrap().sdk_config(None).unwrap();
-        assert_eq!(endpoint_of(&config, "CloudWatch", "monitoring"), "http://127.0.0.1:2");
+        assert_eq!(
+            endpoint_of(&config, "CloudWatch", "monitoring"),
+            "http://127.0.0.1:2"
+        );
         assert_eq!(endpoint_of(&config, "S3", "s3"), "http://127.0.0.1:1");
     }
 

@@ -46,12 +46,13 @@ pub struct CloudWatch {
 }
 
 /// An alarm's state.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Alarm {
-    alarm_name: String,
-    state_value: String,
+    #[serde(rename = "AlarmName")]
+    name: String,
+    #[serde(rename = "StateValue")]
+    state: String,
     /// Why it is in its state, in AWS's words.
     #[serde(rename = "StateReason")]
     pub reason: String,
@@ -61,7 +62,7 @@ impl Alarm {
     /// Whether it has gone off.
     #[must_use]
     pub fn is_in_alarm(&self) -> bool {
-        self.state_value == "ALARM"
+        self.state == "ALARM"
     }
 }
 
@@ -135,7 +136,7 @@ impl CloudWatch {
                 composite_alarms,
             } = read(&answer)?;
             let alarms = metric_alarms.into_iter().chain(composite_alarms);
-            states.extend(alarms.map(|alarm| (alarm.alarm_name.clone(), alarm)));
+            states.extend(alarms.map(|alarm| (alarm.name.clone(), alarm)));
         }
         Ok(states)
     }

@@ -101,6 +101,7 @@ pub struct Variables {
     deploy_timeout: Field<u32>,
     force: Field<bool>,
     dry_run: Field<bool>,
+    fail_on_difference: Field<bool>,
 }
 
 /// The settings of one run.
@@ -118,6 +119,8 @@ pub struct Config {
     pub force: bool,
     /// Whether to stop after the plan.
     pub dry_run: bool,
+    /// Whether a plan that would change something is a failure then.
+    pub fail_on_difference: bool,
     /// How long the run may take.
     pub timeout: Duration,
 }
@@ -262,6 +265,14 @@ impl Settings for Config {
         // What WAIT asked for is always done: a version that is not active is not deployed.
         faults.optional("WAIT", std::mem::take(&mut variables.wait));
         let dry_run = flag(faults, "DRY_RUN", std::mem::take(&mut variables.dry_run));
+        let fail_on_difference = flag(
+            faults,
+            "FAIL_ON_DIFFERENCE",
+            std::mem::take(&mut variables.fail_on_difference),
+        );
+        if fail_on_difference && !dry_run {
+            faults.add("FAIL_ON_DIFFERENCE", "needs DRY_RUN: true");
+        }
         let force = flag(faults, "FORCE", std::mem::take(&mut variables.force));
         let timeout = std::mem::take(&mut variables.deploy_timeout);
         let is_given = !timeout.is_absent();
@@ -295,6 +306,7 @@ impl Settings for Config {
             },
             force,
             dry_run,
+            fail_on_difference,
             timeout,
         })
     }

@@ -352,9 +352,21 @@ impl Deploy<'_> {
             Ok(())
         })
         .await?;
+        let differing = planned.iter().filter(|each| !each.plan.is_empty());
+        let differing: Vec<String> = differing.map(|each| format!("`{}`", each.target)).collect();
+        if self.config.fail_on_difference && !differing.is_empty() {
+            return Err(Failure::new(format!(
+                "what is live differs from what is wished: {}",
+                differing.join(", ")
+            ))
+            .hint("the lines above say how; FAIL_ON_DIFFERENCE makes it a failure"));
+        }
         Ok(Outcome {
             summary: format!("DRY_RUN: nothing was changed in {}", names(self.targets)),
-            ..Outcome::default()
+            variables: BTreeMap::from([(
+                "LAMBDA_DEPLOY_DIFFERS",
+                (!differing.is_empty()).to_string(),
+            )]),
         })
     }
 

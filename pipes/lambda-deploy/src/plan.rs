@@ -11,7 +11,7 @@ use shared::edits::Edits;
 use crate::canary::{self, Run};
 use crate::config::{Change, Reserved, Shift, Traffic, architecture_name};
 use crate::configuration::{self, Desired};
-use crate::live::{Alias, Configuration, Function};
+use crate::live::{Alias, Configuration, Function, is_empty};
 use crate::mark::Description;
 use crate::source::{Comparison, Source};
 
@@ -232,20 +232,14 @@ impl Plan {
             return Ok(Move::Unchanged(to.to_owned()));
         }
         if matches!(traffic.shift, Shift::Canary(..)) {
-            self.check_canary(name, wish.desired, seen, &start.from)?;
+            self.check_canary(name, seen, &start.from)?;
         }
         Ok(Move::From(start.from))
     }
 
     /// "Both versions must have the same execution role" and "the same dead-letter queue configuration" (Lambda, weighted
     /// aliases).
-    fn check_canary(
-        &self,
-        name: &str,
-        desired: &Desired,
-        seen: &Seen,
-        from: &str,
-    ) -> Result<(), Failure> {
+    fn check_canary(&self, name: &str, seen: &Seen, from: &str) -> Result<(), Failure> {
         if from == "$LATEST" {
             return Err(Failure::new(format!(
                 "the alias of `{name}` points to $LATEST, and traffic can be split between published versions only"
@@ -256,15 +250,23 @@ impl Plan {
         let (Some(old), Some(function)) = (old, &seen.function) else {
             return Ok(());
         };
-        let role = desired
-            .text("Role")
-            .unwrap_or_else(|| function.configuration.role());
-        if role != old.role() {
-            return Err(Failure::new(format!(
-                "version {from} of `{name}` has role `{}` and the new one `{role}`, and Lambda splits traffic between versions of the same role only",
-                old.role()
-            ))
-            .hint("move this once without CANARY"));
+        for (member, what) in [
+            ("Role", "role"),
+            ("DeadLetterConfig", "dead-letter configuration"),
+        ] {
+            let changed = self
+                .configuration
+                .as_ref()
+                .and_then(|change| change.body.get(member));
+            let new = changed.or_else(|| function.configuration.members().get(member));
+            let old = old.members().get(member);
+            let of = |value: Option<&Value>| value.filter(|value| !is_empty(value)).cloned();
+            if of(old) != of(new) {
+                return Err(Failure::new(format!(
+                    "version {from} of `{name}` and the new one have another {what}, and Lambda splits traffic between versions of the same {what} only"
+                ))
+                .hint("move this once without CANARY"));
+            }
         }
         Ok(())
     }

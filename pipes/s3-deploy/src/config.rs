@@ -86,14 +86,8 @@ pub struct Config {
     pub size_only: bool,
     /// Whether the lines of the plan are left out.
     pub quiet: bool,
-    /// Whether objects that no file stands for are deleted.
-    pub delete: bool,
-    /// Which of them.
-    pub delete_scope: DeleteScope,
-    /// How many at most.
-    pub delete_limit: DeleteLimit,
-    /// How long they stay.
-    pub retain: Option<Retain>,
+    /// What becomes of objects that no file stands for.
+    pub deletes: Deletes,
     /// Distributions whose caches are told of changes.
     pub distributions: Vec<String>,
     /// Where visitors get the site.
@@ -112,6 +106,19 @@ pub struct Config {
     pub dry_run: bool,
     /// How long the run may take.
     pub timeout: Duration,
+}
+
+/// What becomes of objects that no file stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletes {
+    /// Whether they are deleted.
+    pub asked: bool,
+    /// Which of them.
+    pub scope: DeleteScope,
+    /// How many at most.
+    pub limit: DeleteLimit,
+    /// How long they stay.
+    pub retain: Option<Retain>,
 }
 
 /// What a run does.
@@ -147,24 +154,21 @@ impl Settings for Config {
         let extra = faults
             .optional("EXTRA_ARGS", variables.extra_args)
             .unwrap_or_default();
-        // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
-        let mut headers = Headers::default();
-        let mut header = |name: &str, header: &str, field: Field<String>| {
-            if let Some(value) = faults.optional(name, field)
-                && let Err(fault) = values::set(&mut headers, header, &value)
-            {
-                faults.add(name, fault);
-            }
-        };
-        header("ACL", "acl", variables.acl);
-        header("CACHE_CONTROL", "cache-control", variables.cache_control);
-        header(
-            "CONTENT_ENCODING",
-            "content-encoding",
-            variables.content_encoding,
+        let mut headers = headers(
+            [
+                ("ACL", "acl", variables.acl),
+                ("CACHE_CONTROL", "cache-control", variables.cache_control),
+                (
+                    "CONTENT_ENCODING",
+                    "content-encoding",
+                    variables.content_encoding,
+                ),
+                ("EXPIRES", "expires", variables.expires),
+                ("STORAGE_CLASS", "storage-class", variables.storage_class),
+            ],
+            faults,
         );
-        header("EXPIRES", "expires", variables.expires);
-        header("STORAGE_CLASS", "storage-class", variables.storage_class);
+        // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
         headers.overlay(&extra.headers);
         let mut flag = |name, field| faults.optional(name, field).unwrap_or(false);
         let delete = flag("DELETE_FLAG", variables.delete_flag);
@@ -174,19 +178,6 @@ impl Settings for Config {
         let manifest = faults
             .optional("MANIFEST", variables.manifest)
             .unwrap_or(true);
-        let retain = faults.optional("RETAIN", variables.retain);
-        if retain.is_some() && !manifest {
-            faults.add("RETAIN", "needs the manifest, which MANIFEST switches off");
-        }
-        let delete_scope = faults
-            .optional("DELETE_SCOPE", variables.delete_scope)
-            .unwrap_or_default();
-        if delete_scope == DeleteScope::Deployed && !manifest {
-            faults.add(
-                "DELETE_SCOPE",
-                "needs the manifest, which MANIFEST switches off",
-            );
-        }
         let site_url = faults.optional("SITE_URL", variables.site_url);
         let site_timeout = at_least_one(
             faults,
@@ -197,6 +188,16 @@ impl Settings for Config {
         let broken_links = faults
             .optional("BROKEN_LINKS", variables.broken_links)
             .unwrap_or_default();
+        let deletes = deletes(
+            delete || extra.delete,
+            (
+                variables.delete_scope,
+                variables.delete_limit,
+                variables.retain,
+            ),
+            manifest,
+            faults,
+        );
         let timeout = at_least_one(faults, "TIMEOUT", variables.timeout, DEFAULT_TIMEOUT);
         let concurrency = at_least_one(
             faults,
@@ -212,9 +213,6 @@ impl Settings for Config {
         let compress = faults
             .optional("COMPRESS", variables.compress)
             .map_or_else(Vec::new, |list| list.0);
-        let delete_limit = faults
-            .optional("DELETE_LIMIT", variables.delete_limit)
-            .unwrap_or_default();
         let rules_file = faults
             .optional("RULES_FILE", variables.rules_file)
             .map(PathBuf::from);
@@ -237,10 +235,7 @@ impl Settings for Config {
             follow_links: extra.follow_links.unwrap_or(true),
             size_only: extra.size_only,
             quiet: extra.quiet >= Quiet::OnlyErrors,
-            delete: delete || extra.delete,
-            delete_scope,
-            delete_limit,
-            retain,
+            deletes,
             distributions,
             site_url,
             site_timeout: Duration::from_secs(site_timeout.into()),
@@ -256,6 +251,41 @@ impl Settings for Config {
     fn deadline(&self) -> Duration {
         self.timeout
     }
+}
+
+/// What the variables of the existing pipe give every object: name of the variable, of the header, and the value.
+fn headers(variables: [(&str, &str, Field<String>); 5], faults: &mut Faults) -> Headers {
+    let mut headers = Headers::default();
+    for (name, header, field) in variables {
+        if let Some(value) = faults.optional(name, field)
+            && let Err(fault) = values::set(&mut headers, header, &value)
+        {
+            faults.add(name, fault);
+        }
+    }
+    headers
+}
+
+fn deletes(
+    asked: bool,
+    (scope, limit, retain): (Field<DeleteScope>, Field<DeleteLimit>, Field<Retain>),
+    manifest: bool,
+    faults: &mut Faults,
+) -> Deletes {
+    let deletes = Deletes {
+        asked,
+        scope: faults.optional("DELETE_SCOPE", scope).unwrap_or_default(),
+        limit: faults.optional("DELETE_LIMIT", limit).unwrap_or_default(),
+        retain: faults.optional("RETAIN", retain),
+    };
+    let no_manifest = "needs the manifest, which MANIFEST switches off";
+    if deletes.retain.is_some() && !manifest {
+        faults.add("RETAIN", no_manifest);
+    }
+    if deletes.scope == DeleteScope::Deployed && !manifest {
+        faults.add("DELETE_SCOPE", no_manifest);
+    }
+    deletes
 }
 
 type Asked = (Field<Target>, Field<bool>, Field<bool>, Field<String>);

@@ -108,6 +108,17 @@ impl Site {
         }
     }
 
+    /// Compares the names of two objects, without making them.
+    pub fn compare(&self, object: Object, other: Object) -> Ordering {
+        let (name, suffix) = self.name_parts(other);
+        if suffix.is_empty() {
+            return self.compare_name(object, name);
+        }
+        let (own, own_suffix) = self.name_parts(object);
+        let own = own.bytes().chain(own_suffix.bytes());
+        own.cmp(name.bytes().chain(suffix.bytes()))
+    }
+
     /// The file whose bytes the object has; none for a redirect.
     pub fn file(&self, object: Object) -> Option<LocalFile<'_>> {
         (object.shape != Shape::Redirect).then(|| self.tree.file(object.source as usize))
@@ -144,7 +155,7 @@ impl Site {
         let mut objects = std::mem::take(&mut self.objects);
         let plain = objects.iter().all(|object| object.shape == Shape::Plain);
         if !plain {
-            objects.sort_by_cached_key(|object| self.name(*object));
+            objects.sort_unstable_by(|one, other| self.compare(*one, *other));
         }
         self.objects = objects;
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use shared::FromText;
 
 use crate::compare::{RemoteObject, Verdict};
+use crate::config::Deletes;
 use crate::manifest::{Entry, Manifest, Retired};
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
@@ -111,6 +112,7 @@ pub struct Plan {
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
     leftovers: Vec<Deletion>,
+    remembers: bool,
 }
 
 /// An object that no file stands for, and that is to go.
@@ -145,12 +147,8 @@ impl FromText for DeleteScope {
 /// What the plan makes of objects that no file stands for.
 #[derive(Clone, Copy)]
 pub struct Leftovers<'a> {
-    /// Whether they are deleted at all.
-    pub delete: bool,
-    /// Which of them.
-    pub scope: DeleteScope,
-    /// How long they stay.
-    pub retain: Option<Retain>,
+    /// Whether, which and when.
+    pub deletes: Deletes,
     /// What earlier runs knew of them.
     pub manifest: &'a Manifest,
     /// Seconds since 1970.
@@ -158,6 +156,14 @@ pub struct Leftovers<'a> {
 }
 
 impl Plan {
+    /// Nothing yet; `remembers` what is known of unchanged objects, which takes more memory than all else.
+    pub fn new(remembers: bool) -> Self {
+        Self {
+            remembers,
+            ..Self::default()
+        }
+    }
+
     /// Adds a wished object that the listing does not show.
     pub fn add_new(&mut self, site: &Site, object: Object) {
         self.act(site, object, Reason::New);
@@ -169,7 +175,7 @@ impl Plan {
             Verdict::Same(entry) | Verdict::HeadersUnknown(entry) => {
                 self.unchanged += 1;
                 // What was compared by size only proves nothing to a later run.
-                if !entry.content.is_empty() {
+                if self.remembers && !entry.content.is_empty() {
                     self.known.push((site.name(object), entry));
                 }
             }
@@ -205,7 +211,7 @@ impl Plan {
         let is_own =
             |each: &Deletion| objects.contains_key(&each.name) || retired.contains_key(&each.name);
         let mut leftovers = std::mem::take(&mut self.leftovers);
-        if rules.scope == DeleteScope::Deployed || !rules.delete {
+        if rules.deletes.scope == DeleteScope::Deployed || !rules.deletes.asked {
             let all = leftovers.len();
             leftovers.retain(is_own);
             self.foreign = all - leftovers.len();
@@ -216,23 +222,23 @@ impl Plan {
         for leftover in leftovers {
             self.retire(leftover, is_release, rules);
         }
-        if !rules.delete {
+        if !rules.deletes.asked {
             // Those of earlier releases are not forgotten: a later run may be asked to delete them.
             self.left = std::mem::take(&mut self.foreign) + self.retired.len();
         }
-        self.actions
-            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
+        self.actions.sort_unstable_by(|one, other| {
+            let by_name = || site.compare(one.object, other.object);
+            one.phase.cmp(&other.phase).then_with(by_name)
+        });
         self.deletes
             .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }
 
     fn retire(&mut self, leftover: Deletion, is_release: bool, rules: Leftovers<'_>) {
         let Leftovers {
-            delete,
-            retain,
+            deletes,
             manifest,
             now,
-            ..
         } = rules;
         let name = &leftover.name;
         let retired = manifest.retired.get(name).map_or(
@@ -249,16 +255,16 @@ impl Plan {
         let known = manifest.objects.get(name);
         let phase = known.map_or_else(|| Phase::of(name), |entry| entry.phase);
         let stays = phase != Phase::EntryPoint
-            && match retain {
+            && match deletes.retain {
                 None => false,
                 Some(Retain::Releases(releases)) => retired.releases < releases,
                 Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
             };
-        if delete && !stays {
+        if deletes.asked && !stays {
             self.deletes.push(leftover);
             return;
         }
-        self.retained += usize::from(delete);
+        self.retained += usize::from(deletes.asked);
         self.retired.insert(leftover.name, retired);
     }
 

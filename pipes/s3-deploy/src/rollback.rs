@@ -98,18 +98,7 @@ pub async fn roll_back(
     let live = Live::read(&bucket, config, build).await?;
     live.check_lease()?;
     let release = target.of(live.manifest())?.clone();
-    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(&release.id)).await? else {
-        return Err(Failure::new(format!(
-            "the list of release `{}` is gone",
-            release.id
-        )));
-    };
-    let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(format!(
-            "could not read the list of release `{}`: {error}",
-            release.id
-        ))
-    })?;
+    let kept = kept(&bucket, &release.id).await?;
     let restoration = Restoration::new(&kept.objects, &listing);
     shared::log::line(restoration.lines(config.destination.prefix.as_str(), &release.id));
     if !restoration.changed.is_empty() {
@@ -129,11 +118,7 @@ pub async fn roll_back(
         .hint("deploy that build again; a longer RETAIN keeps assets longer; FORCE restores the pages all the same"));
     }
     if config.dry_run {
-        let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
-        return Ok(Outcome {
-            summary,
-            ..Outcome::default()
-        });
+        return Ok(crate::nothing_changed(config));
     }
     let prefix = config.destination.prefix.as_str();
     let keys = restoration
@@ -147,6 +132,7 @@ pub async fn roll_back(
         &keys
     };
     let taken = live.take(&bucket, told, journal).await?;
+    live.confirm(&bucket, &taken, journal).await?;
     let bucket = Arc::new(bucket);
     let copies = restoration.entry_points.iter().map(|(name, entry)| {
         let bucket = Arc::clone(&bucket);
@@ -188,6 +174,17 @@ pub async fn roll_back(
             release.id, release.build, restoration.unchanged, config.destination
         ),
         variables: BTreeMap::from([("S3_DEPLOY_RELEASE", release.id)]),
+    })
+}
+
+async fn kept(bucket: &Bucket, id: &str) -> Result<Kept, Failure> {
+    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(id)).await? else {
+        return Err(Failure::new(format!("the list of release `{id}` is gone")));
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!(
+            "could not read the list of release `{id}`: {error}"
+        ))
     })
 }
 

@@ -72,7 +72,9 @@ impl Wishes {
             explain("variables", header, value);
         }
         let (_, _, because) = self.of_file(name, None);
-        because.into_iter().for_each(|each| wish.explain(each));
+        for each in because {
+            wish.explain(each);
+        }
         if let Some(encoding) = encoding {
             wish.explain(Because {
                 rule: "COMPRESS".to_owned(),

@@ -137,7 +137,7 @@ fn what_lambda_would_refuse_in_the_middle_is_refused_before() {
         .err()
         .unwrap();
     assert!(
-        role.contains("version 8 of `orders` has role `role` and the new one `other`"),
+        role.contains("version 8 of `orders` and the new one have another role"),
         "{role}"
     );
     let latest = planned(

@@ -359,3 +359,28 @@ fn update_without_a_version_leaves_the_answer_of_latest() {
     assert_eq!(answer["Version"], "$LATEST");
     assert_eq!(answer["LastUpdateStatus"], "Successful");
 }
+
+#[test]
+fn drift_is_a_failure_when_asked_for() {
+    let step = Step::new();
+    let check = |memory: &str| {
+        step.pipe()
+            .env("COMMAND", "update")
+            .env("MEMORY_SIZE", memory)
+            .env("PUBLISH_FLAG", "false")
+            .env("DRY_RUN", "true")
+            .env("FAIL_ON_DIFFERENCE", "true")
+            .run()
+    };
+    succeeded(&check("128"));
+    let output = check("256");
+    let plain = crate::step::failed(&output);
+    assert!(
+        plain.contains(&format!(
+            "✖ what is live differs from what is wished: `{}`",
+            step.function
+        )),
+        "{plain}"
+    );
+    assert_eq!(step.changes(), [] as [&str; 0]);
+}

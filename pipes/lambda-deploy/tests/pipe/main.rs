@@ -7,6 +7,7 @@ mod canary;
 mod code_deploy;
 mod deploy;
 mod drop_in;
+mod image;
 mod layer;
 mod package;
 mod race;

@@ -24,7 +24,7 @@ pub fn live(function: &str, members: &Value) -> Value {
 /// A function of the script alone: what is not said here is as after the update before.
 pub struct Script {
     pub timeline: Timeline,
-    function: String,
+    pub function: String,
 }
 
 impl Script {
@@ -310,4 +310,34 @@ fn a_version_that_fails_gets_no_traffic() {
         "{plain}"
     );
     assert_eq!(step.changes(), ["PUT /configuration", "POST /versions"]);
+}
+
+#[test]
+fn a_signal_while_waiting_says_what_was_changed() {
+    let step = step(|script, function| {
+        let pending = live(
+            function,
+            &json!({"MemorySize": 256, "LastUpdateStatus": "InProgress"}),
+        );
+        script
+            .on("PUT", "/configuration", [Reply::json(&pending)])
+            .on("GET", "/configuration", [Reply::json(&pending)])
+    });
+    let running = memory(&step).spawn();
+    running.until_printed("/configuration: 200");
+    running.until_printed(&format!(
+        "GET /2015-03-31/functions/{}/configuration: 200",
+        step.function
+    ));
+    running.signal("TERM");
+    let output = running.wait();
+    let plain = failed(&output);
+    assert!(plain.contains("✖ interrupted by SIGTERM"), "{plain}");
+    assert_eq!(
+        last_line(&output),
+        format!(
+            "  changed before that: changed 1 (`the configuration of {}`)",
+            step.function
+        )
+    );
 }

@@ -17,9 +17,31 @@ fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
 #[test]
 fn the_defaults_upload_and_delete_nothing() {
     let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
-    assert!(!config.delete && !config.dry_run);
+    assert!(!config.deletes.asked && !config.dry_run);
     assert_eq!(config.headers, Headers::default());
     assert_eq!(config.timeout, Duration::from_hours(1));
+}
+
+#[test]
+fn what_needs_the_manifest_is_refused_without_it() {
+    let fault = config([
+        ("S3_BUCKET", "site"),
+        ("LOCAL_PATH", "dist"),
+        ("MANIFEST", "false"),
+        ("RETAIN", "5"),
+        ("DELETE_SCOPE", "deployed"),
+        ("SHARD", "true"),
+    ])
+    .unwrap_err();
+    insta::assert_snapshot!(fault, @r"
+    Validation errors:
+    DELETE_SCOPE:
+    - needs the manifest, which MANIFEST switches off
+    MANIFEST:
+    - unallowed value false (ROLLBACK, SHARD and SHARD_MERGE need the manifest)
+    RETAIN:
+    - needs the manifest, which MANIFEST switches off
+    ");
 }
 
 #[test]
@@ -43,6 +65,10 @@ fn every_fault_is_named() {
             ("EXPIRES", "soon"),
             ("STORAGE_CLASS", "standard"),
             ("DELETE_FLAG", "1"),
+            ("DELETE_SCOPE", "mine"),
+            ("SITE_URL", "www.example.com"),
+            ("SITE_TIMEOUT", "0"),
+            ("BROKEN_LINKS", "fix"),
             ("DRY_RUN", "maybe"),
             ("TIMEOUT", "0"),
             ("EXTRA_ARGS", "--delete"),
@@ -53,10 +79,14 @@ fn every_fault_is_named() {
     Validation errors:
     ACL:
     - unallowed value public (allowed: private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, bucket-owner-full-control, log-delivery-write)
+    BROKEN_LINKS:
+    - unallowed value fix (allowed: warn, refuse, ignore)
     CACHE_CONTROL:
     - has a line break or a character that no header may have
     DELETE_FLAG:
     - must be of boolean type
+    DELETE_SCOPE:
+    - unallowed value mine (allowed: all, deployed)
     DRY_RUN:
     - must be of boolean type
     EXPIRES:
@@ -67,6 +97,10 @@ fn every_fault_is_named() {
     - is not supported, since the image has no shell; put its commands into the script of the step, before the pipe
     S3_BUCKET:
     - unallowed value s! (it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`)
+    SITE_TIMEOUT:
+    - unallowed value 0 (it is at least 1)
+    SITE_URL:
+    - unallowed value www.example.com (a site's URL looks like `https://www.example.com/` or `https://www.example.com/docs/`)
     STORAGE_CLASS:
     - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
     TIMEOUT:

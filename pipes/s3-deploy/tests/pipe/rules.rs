@@ -73,7 +73,18 @@ fn a_dry_run_says_of_every_header_where_it_comes_from_to_people_and_to_machines(
         .take_while(|line| !line.starts_with('✔'))
         .map(str::to_owned)
         .collect();
-    insta::assert_snapshot!(printed.join("\n"));
+    insta::assert_snapshot!(printed.join("\n"), @r"
+    upload  docs/index.html  (new)
+              phase: entry-point
+              content-type: text/html; charset=utf-8  (by the name)
+              storage-class: STANDARD_IA  (variables)
+              content-language: en  (_headers line 2)
+              cache-control: no-cache  (rule 1 (**/*.html))
+              metadata: team=web  (rule 1 (**/*.html))
+              content-encoding: gzip  (COMPRESS)
+    delete  docs/old.js
+    plan: upload 1, delete 1, unchanged 0
+    ");
     let report = std::fs::read(results.path().join("report.json")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     let action = &report["plan"]["actions"][0];

@@ -1,7 +1,9 @@
 //! Stores that speak S3 and are not AWS: the bucket in the path, no checksum that they do not know, no condition that they
 //! may not keep, and what they add to answers.
 
-use shared::testing::{Fault, Recorded};
+use std::time::Duration;
+
+use shared::testing::{Fault, LocalAws, Recorded};
 
 use crate::step::{Step, is_own, last_line};
 
@@ -62,6 +64,40 @@ fn a_store_that_refuses_checksums_gets_the_md5_it_knows() {
         "{}",
         output.plain()
     );
+}
+
+#[test]
+fn a_lease_is_read_back_where_conditions_may_be_passed_over() {
+    let (step, trap) = Step::with_trap();
+    step.file("style.css", "style");
+    step.file("index.html", "page");
+    // Another run writes its lease over ours, as on a store that passes over If-None-Match.
+    let (aws, bucket) = (
+        LocalAws::running_at(step.aws.endpoint()),
+        step.bucket.clone(),
+    );
+    let theirs = r#"{"format":1,"lease":{"build":8,"run":"8-1","ends":99999999999},"objects":{}}"#;
+    trap.set(move |request: &Recorded| {
+        let is_manifest = request.path.ends_with("/.s3-deploy/manifest.json");
+        if is_manifest && request.method == "HEAD" {
+            aws.put_object(&bucket, ".s3-deploy/manifest.json", theirs.as_bytes(), &[]);
+        }
+        let is_style = request.path.ends_with("/style.css");
+        is_style.then_some(Fault::Delay(Duration::from_secs(5)))
+    });
+    let output = step.pipe().run();
+    assert_eq!(output.code, Some(1));
+    let plain = output.plain();
+    assert!(
+        plain.contains("✖ another deploy of this site began or ended in the meantime"),
+        "{plain}"
+    );
+    // The other run keeps its lease, and no page of this one is live.
+    let (_, manifest) = step
+        .aws
+        .get_object(&step.bucket, ".s3-deploy/manifest.json");
+    assert_eq!(manifest, theirs);
+    assert_eq!(step.keys(), Vec::<String>::new());
 }
 
 #[test]

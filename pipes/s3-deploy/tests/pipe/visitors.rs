@@ -2,7 +2,8 @@
 //! the pipe looks until the pages are those that it has deployed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -83,7 +84,10 @@ fn answer(mut stream: TcpStream, aws: &LocalAws, bucket: &str, cache: &Cache) {
         .lock()
         .unwrap()
         .push((path.clone(), keys.clone()));
-    let key = path.strip_prefix("/docs/").unwrap_or_default();
+    let key = &path
+        .strip_prefix("/docs/")
+        .unwrap_or_default()
+        .replace("%20", " ");
     let is_stale = cache
         .stale
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -116,7 +120,7 @@ fn answer(mut stream: TcpStream, aws: &LocalAws, bucket: &str, cache: &Cache) {
         body.len()
     );
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     let _ = stream.write_all(&[head.as_bytes(), b"\r\n", &body].concat());
 }
