@@ -32,7 +32,7 @@ packages=(boto3==1.40.0 botocore==1.40.0 numpy==2.3.2 cryptography==45.0.5 pydan
 if [ "$(cat "$home/packages" 2> /dev/null)" != "${packages[*]}" ]; then
   step "the tree, once"
   rm -rf "$home/tree"
-  python3 -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: \
+  python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: \
     --target "$home/tree" "${packages[@]}"
   echo "${packages[*]}" > "$home/packages"
 fi
