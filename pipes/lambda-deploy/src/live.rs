@@ -71,11 +71,6 @@ impl Configuration {
         self.text("FunctionArn")
     }
 
-    /// The execution role's ARN.
-    pub fn role(&self) -> &str {
-        self.text("Role")
-    }
-
     /// The runtime; none for images.
     pub fn runtime(&self) -> Option<&str> {
         self.some("Runtime")

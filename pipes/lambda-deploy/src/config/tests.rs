@@ -160,11 +160,11 @@ fn every_fault_is_named() {
     "
     );
     insta::assert_snapshot!(
-        config([("FUNCTION_NAME", "orders"), ("COMMAND", "alias"), ("ALIAS", "live"), ("VERSION", "$LATEST")]).unwrap_err(),
+        config([("FUNCTION_NAME", "orders"), ("COMMAND", "alias"), ("ALIAS", "live"), ("VERSION", "null")]).unwrap_err(),
         @r"
     Validation errors:
     VERSION:
-    - unallowed value $LATEST (an alias points to a published version; is PUBLISH_FLAG false?)
+    - unallowed value null (an alias points to a published version; is PUBLISH_FLAG false?)
     "
     );
     insta::assert_snapshot!(
