@@ -45,7 +45,7 @@ fn an_archive_of_pythons_zipfile_is_taken_as_it_is() {
 with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as archive:
     archive.writestr('app.py', 'def handler(event, context):\\n    return 1\\n')
     archive.writestr('lib/data.txt', 'x' * 100000)
-    archive.mkdir('spare')
+    archive.writestr('spare/', '')
 ";
     let status = std::process::Command::new("python3")
         .args(["-I", "-c", script])
