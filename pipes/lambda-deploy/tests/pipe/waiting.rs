@@ -324,11 +324,8 @@ fn a_signal_while_waiting_says_what_was_changed() {
             .on("GET", "/configuration", [Reply::json(&pending)])
     });
     let running = memory(&step).spawn();
-    running.until_printed("/configuration: 200");
-    running.until_printed(&format!(
-        "GET /2015-03-31/functions/{}/configuration: 200",
-        step.function
-    ));
+    let path = format!("/2015-03-31/functions/{}/configuration", step.function);
+    running.until_printed(&format!("GET {}{path}: 200", step.proxy.endpoint()));
     running.signal("TERM");
     let output = running.wait();
     let plain = failed(&output);
