@@ -34,6 +34,8 @@ if [ "$(cat "$home/packages" 2> /dev/null)" != "${packages[*]}" ]; then
   rm -rf "$home/tree"
   python3 -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --only-binary :all: \
     --target "$home/tree" "${packages[@]}"
+  # Ours leaves Python's caches out; so that all have the same to do, there are none.
+  find "$home/tree" -name __pycache__ -prune -exec rm -r {} +
   echo "${packages[*]}" > "$home/packages"
 fi
 

@@ -438,7 +438,7 @@ impl Deploy<'_> {
         if !arrived.is_empty() {
             variables.insert(
                 "LAMBDA_DEPLOY_ALIAS_ARN",
-                joined(&|index| arrived[index].alias.alias_arn.clone()),
+                joined(&|index| arrived[index].alias.arn.clone()),
             );
             variables.insert(
                 "LAMBDA_DEPLOY_PREVIOUS_VERSION",

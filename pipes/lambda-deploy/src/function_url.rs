@@ -67,15 +67,15 @@ impl FunctionUrl {
         invoke_mode: Option<String>,
         faults: &mut Faults,
     ) -> Option<Self> {
-        let cors = cors.and_then(|text| match serde_json::from_str(text) {
-            Ok(Value::Object(members)) => Some(Value::Object(members)),
-            Ok(_) | Err(_) => {
+        let cors = cors.and_then(|text| {
+            let members = serde_json::from_str::<Map<String, Value>>(text);
+            if members.is_err() {
                 faults.add(
                     "FUNCTION_URL_CORS",
                     "must be an object of JSON, such as `{\"AllowOrigins\": [\"https://example.com\"]}`",
                 );
-                None
             }
+            members.ok().map(Value::Object)
         });
         let invoke_mode = invoke_mode.map(|mode| mode.trim().to_owned());
         if let Some(mode) = &invoke_mode

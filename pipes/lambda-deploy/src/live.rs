@@ -221,7 +221,8 @@ pub struct Concurrency {
 #[serde(rename_all = "PascalCase", default)]
 pub struct Alias {
     /// The ARN, for which callers ask.
-    pub alias_arn: String,
+    #[serde(rename = "AliasArn")]
+    pub arn: String,
     /// Its name.
     pub name: String,
     /// The version that gets what no weight takes.

@@ -53,8 +53,8 @@ pub struct Plan {
     pub tag: BTreeMap<String, String>,
     /// Tags to take away.
     pub untag: Vec<String>,
-    /// Reserved concurrency, if it is to change: a number, or none.
-    pub reserve: Option<Option<u32>>,
+    /// Reserved concurrency, if it is to change.
+    pub reserve: Option<Reserved>,
     /// Which version comes of it.
     pub publish: Publish,
     /// How the alias moves.
@@ -104,9 +104,9 @@ impl Plan {
             .as_ref()
             .and_then(|function| function.concurrency.reserved_concurrent_executions);
         plan.reserve = match wish.change.reserved {
-            Some(Reserved::Instances(wished)) if reserved != Some(wished) => Some(Some(wished)),
-            Some(Reserved::None) if reserved.is_some() => Some(None),
-            _ => None,
+            Some(Reserved::Instances(wished)) if reserved == Some(wished) => None,
+            Some(Reserved::None) if reserved.is_none() => None,
+            wished => wished,
         };
         if wish.change.publish.is_some() {
             plan.publish = plan.publish(seen);
@@ -310,10 +310,10 @@ impl Plan {
             let _ = writeln!(out, "tag        {name}  ({})", tags.join(", "));
         }
         match self.reserve {
-            Some(Some(instances)) => {
+            Some(Reserved::Instances(instances)) => {
                 let _ = writeln!(out, "reserve    {name}  ({instances} instances)");
             }
-            Some(None) => {
+            Some(Reserved::None) => {
                 let _ = writeln!(out, "reserve    {name}  (none any more)");
             }
             None => {}

@@ -51,7 +51,7 @@ pub async fn point(
             journey.target, point.alias, point.version
         )
     });
-    announce(lines.collect(), journal);
+    announce(&lines.collect::<Vec<_>>(), journal);
     if config.dry_run {
         return Ok(nothing(targets));
     }
@@ -86,7 +86,7 @@ pub async fn roll_back(
             choice.version, choice.reason
         )
     });
-    announce(lines.collect(), journal);
+    announce(&lines.collect::<Vec<_>>(), journal);
     if config.dry_run {
         return Ok(nothing(targets));
     }
@@ -137,7 +137,7 @@ fn check(target: &Target, versions: &[Configuration], version: &str) -> Result<(
     }
 }
 
-fn announce(lines: Vec<String>, journal: &Journal) {
+fn announce(lines: &[String], journal: &Journal) {
     shared::log::line(lines.join("\n"));
     journal.plan(json!({"steps": lines}));
 }
@@ -180,7 +180,7 @@ fn outcome(targets: &[Target], arrived: &[Arrived], done: &str) -> Outcome {
             ),
             (
                 "LAMBDA_DEPLOY_ALIAS_ARN",
-                joined(|each| each.alias.alias_arn.clone()),
+                joined(|each| each.alias.arn.clone()),
             ),
             (
                 "LAMBDA_DEPLOY_PREVIOUS_VERSION",

@@ -7,6 +7,7 @@ use shared::{Failure, Journal, Pending, Refusal, explained};
 
 use crate::aws::Upload;
 use crate::bracket::{Act, Proof};
+use crate::config::Reserved;
 use crate::live::Configuration;
 use crate::plan::{self, Plan, Publish, Seen, Wish, equal_version};
 use crate::source::{Comparison, Source};
@@ -312,10 +313,10 @@ impl Release<'_> {
             self.settle(pending, &made, "untagged", "");
             self.explain(made, "could not take tags from", "lambda:UntagResource")?;
         }
-        if let Some(instances) = plan.reserve {
-            let action = match instances {
-                Some(_) => "lambda:PutFunctionConcurrency",
-                None => "lambda:DeleteFunctionConcurrency",
+        if let Some(reserved) = plan.reserve {
+            let (instances, action) = match reserved {
+                Reserved::Instances(count) => (Some(count), "lambda:PutFunctionConcurrency"),
+                Reserved::None => (None, "lambda:DeleteFunctionConcurrency"),
             };
             let pending = self.begin("reserve", "concurrency of ");
             let made = lambda.reserve(&self.target.function, instances).await;

@@ -323,19 +323,11 @@ impl<'a> Moving<'a> {
         if alias.function_version != self.to || alias.split().is_some() {
             return Err(self.another_won(&alias));
         }
-        match &from {
-            Some(from) => tracing::info!(
-                "Alias `{}` of `{}` is at version {} (before: {from})",
-                self.name,
-                self.target,
-                self.to
-            ),
-            None => tracing::info!(
-                "Created alias `{}` of `{}` at version {}",
-                self.name,
-                self.target,
-                self.to
-            ),
+        let (name, target, to) = (self.name, self.target, &self.to);
+        if let Some(from) = &from {
+            tracing::info!("Alias `{name}` of `{target}` is at version {to} (before: {from})");
+        } else {
+            tracing::info!("Created alias `{name}` of `{target}` at version {to}");
         }
         self.alias = Some(alias.clone());
         Ok(Arrived {

@@ -88,24 +88,7 @@ impl Change {
         }
         let description =
             faults.optional("DESCRIPTION", std::mem::take(&mut variables.description));
-        let smoke = Smoke::new(
-            list(
-                faults,
-                "SMOKE_TEST",
-                std::mem::take(&mut variables.smoke_test),
-            ),
-            faults.optional("SMOKE_STATUS", std::mem::take(&mut variables.smoke_status)),
-            list(
-                faults,
-                "SMOKE_EXPECT",
-                std::mem::take(&mut variables.smoke_expect),
-            ),
-            faults.optional(
-                "SMOKE_TIMEOUT",
-                std::mem::take(&mut variables.smoke_timeout),
-            ),
-            faults,
-        );
+        let smoke = smoke(&mut variables, faults);
         if smoke.is_some() && !publish {
             faults.add(
                 "SMOKE_TEST",
@@ -182,6 +165,27 @@ impl Change {
             aftermath,
         })
     }
+}
+
+fn smoke(variables: &mut Variables, faults: &mut Faults) -> Option<Smoke> {
+    Smoke::new(
+        list(
+            faults,
+            "SMOKE_TEST",
+            std::mem::take(&mut variables.smoke_test),
+        ),
+        faults.optional("SMOKE_STATUS", std::mem::take(&mut variables.smoke_status)),
+        list(
+            faults,
+            "SMOKE_EXPECT",
+            std::mem::take(&mut variables.smoke_expect),
+        ),
+        faults.optional(
+            "SMOKE_TIMEOUT",
+            std::mem::take(&mut variables.smoke_timeout),
+        ),
+        faults,
+    )
 }
 
 fn aftermath(variables: &mut Variables, faults: &mut Faults) -> Aftermath {

@@ -1,7 +1,7 @@
 //! What is done once the alias is where it is to be: warm instances, the URL, old versions away.
 
 use serde_json::{Value, json};
-use shared::testing::{Call, Reply};
+use shared::testing::{Call, Recorded, Reply};
 
 use crate::step::{Step, failed, last_line, succeeded};
 
@@ -73,7 +73,7 @@ fn the_url_is_open_to_everyone_only_when_it_is_said() {
         .filter(|request| {
             request.operation().starts_with("POST ") && request.path.ends_with("/policy")
         })
-        .map(|request| request.json())
+        .map(Recorded::json)
         .collect();
     let actions: Vec<&Value> = bodies.iter().map(|body| &body["Action"]).collect();
     assert_eq!(

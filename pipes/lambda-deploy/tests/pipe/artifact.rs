@@ -40,7 +40,7 @@ fn a_large_archive_is_uploaded_once_in_parts_and_used_again() {
     let plain = succeeded(&output);
     let keys = step.aws.keys(&bucket);
     assert_eq!(keys.len(), 1, "{keys:?}");
-    assert!(keys[0].starts_with("lambda-deploy/") && keys[0].ends_with(".zip"));
+    assert!(keys[0].starts_with("lambda-deploy/"), "{keys:?}");
     assert!(
         plain.contains(&format!("artifact   s3://{bucket}/{}  (new)", keys[0])),
         "{plain}"

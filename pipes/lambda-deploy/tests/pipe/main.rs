@@ -1,5 +1,7 @@
 //! The binary against the local AWS, and against scripts of answers where no local AWS shows what AWS does.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a failed test")]
+
 mod aftermath;
 mod artifact;
 mod bad_input;

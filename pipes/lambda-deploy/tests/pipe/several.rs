@@ -24,7 +24,7 @@ impl Two {
     }
 
     /// Method and last part of each change, in their order.
-    fn changes(&self, proxy: &Proxy) -> Vec<String> {
+    fn changes(proxy: &Proxy) -> Vec<String> {
         let operations = proxy.operations();
         let changes = operations
             .iter()
@@ -60,7 +60,7 @@ fn no_alias_moves_before_all_are_tested() {
         .env("SMOKE_STATUS", "200")
         .run();
     succeeded(&output);
-    let changes = two.changes(&two.step.proxy);
+    let changes = Two::changes(&two.step.proxy);
     let place = |what: &str, from_end: bool| {
         if from_end {
             changes.iter().rposition(|each| each.starts_with(what))
@@ -93,7 +93,7 @@ fn no_alias_moves_before_all_are_tested() {
         "{}",
         output.plain()
     );
-    assert_eq!(two.changes(&two.step.proxy), [] as [&str; 0]);
+    assert_eq!(Two::changes(&two.step.proxy), [] as [&str; 0]);
 }
 
 #[test]
