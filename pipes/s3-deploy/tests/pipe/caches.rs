@@ -122,7 +122,10 @@ fn every_distribution_is_told_the_paths_that_it_serves() {
         let paths_of = |id: &String| -> Vec<String> {
             let end = format!("/distribution/{id}/invalidation");
             let is_told = |each: &&Recorded| each.method == "POST" && each.path.ends_with(&end);
-            let bodies = requests.iter().filter(is_told).map(|each| each.body.to_string());
+            let bodies = requests
+                .iter()
+                .filter(is_told)
+                .map(|each| each.body.to_string());
             let texts: Vec<String> = bodies.collect();
             let paths = texts.iter().flat_map(|body| body.split("<Path>").skip(1));
             paths
