@@ -149,7 +149,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         // The objects of the other shares are not left over.
         plan.left = 0;
     }
-    journal.plan(plan.to_json(&site, config.dry_run));
+    if journal.is_reported() {
+        journal.plan(plan.to_json(&site, config.dry_run));
+    }
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }

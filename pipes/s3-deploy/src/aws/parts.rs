@@ -2,6 +2,7 @@
 //! left behind that nobody can name. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 use std::io::Read;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -108,11 +109,15 @@ impl Bucket {
                 done.push(part?);
             }
             let length = part_size.min(file.size - read);
-            let room = self
-                .bodies
-                .clone()
-                .acquire_many_owned(room_for(length))
-                .await;
+            let room = self.bodies.clone().acquire_many_owned(room_for(length));
+            let mut room = pin!(room);
+            // The parts under way hold the room that this one waits for, so they have to go on meanwhile.
+            let room = loop {
+                tokio::select! {
+                    room = &mut room => break room,
+                    Some(part) = sending.next() => done.push(part?),
+                }
+            };
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             open.read_exact(&mut bytes)
                 .map_err(|error| match error.kind() {
