@@ -366,6 +366,27 @@ fn large_files_and_odd_names_arrive_whole() {
     );
 }
 
+/// More at the same time than there is memory for: what is under way has to go on meanwhile.
+#[test]
+fn several_files_of_many_parts_arrive_whole() {
+    let step = Step::new();
+    let large = "0123456789abcdef".repeat(4_000_000);
+    for name in ["a.bin", "b.bin", "c.bin"] {
+        step.file(name, &large);
+    }
+    let output = step.pipe().env("TIMEOUT", "100").run();
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+    for name in ["a.bin", "b.bin", "c.bin"] {
+        let (_, body) = step.aws.get_object(&step.bucket, name);
+        assert!(body == large, "{} bytes", body.len());
+    }
+    let summary = step.pipe().run().plain();
+    assert!(
+        last_line(&summary).contains("uploaded 0, deleted 0, unchanged 3"),
+        "{summary}"
+    );
+}
+
 #[test]
 fn later_steps_get_variables_and_a_report() {
     let step = site();
