@@ -49,6 +49,8 @@ pub enum Fault {
     Reset,
     /// It is forwarded after this time.
     Delay(Duration),
+    /// It is forwarded at once, and the answer is kept back.
+    Silence,
 }
 
 /// The proxy; it stops when it is dropped.
@@ -209,6 +211,10 @@ impl Forwarding {
             Some(Fault::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.forward(Request::from_parts(parts, body)).await
+            }
+            Some(Fault::Silence) => {
+                self.forward(Request::from_parts(parts, body)).await;
+                std::future::pending().await
             }
             None => self.forward(Request::from_parts(parts, body)).await,
         };

@@ -2,7 +2,6 @@
 //! left behind that nobody can name. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 use std::io::Read;
-use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
@@ -102,21 +101,18 @@ impl Bucket {
         let mut done = Vec::new();
         let mut read = 0;
         let mut number = 0;
-        while read < file.size {
-            if sending.len() == PARTS_AT_ONCE
-                && let Some(part) = sending.next().await
-            {
-                done.push(part?);
-            }
+        loop {
             let length = part_size.min(file.size - read);
             let room = self.bodies.clone().acquire_many_owned(room_for(length));
-            let mut room = pin!(room);
-            // The parts under way hold the room that this one waits for, so they have to go on meanwhile.
-            let room = loop {
-                tokio::select! {
-                    room = &mut room => break room,
-                    Some(part) = sending.next() => done.push(part?),
+            let has_more = read < file.size && sending.len() < PARTS_AT_ONCE;
+            // Parts under way go on while there is no room for the next one: it is they that make room.
+            let room = tokio::select! {
+                Some(part) = sending.next() => {
+                    done.push(part?);
+                    continue;
                 }
+                room = room, if has_more => room,
+                else => break,
             };
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             open.read_exact(&mut bytes)
@@ -133,9 +129,6 @@ impl Bucket {
                 drop(room);
                 part
             });
-        }
-        while let Some(part) = sending.next().await {
-            done.push(part?);
         }
         digest::check_unchanged(file, &open, read)?;
         done.sort_by_key(|part| part.part_number);
