@@ -144,7 +144,7 @@ mod tests {
             to: "9".to_owned(),
             from: "7".to_owned(),
             run: "acme/orders#123".to_owned(),
-            until: UNIX_EPOCH + Duration::from_secs(1_796_083_200),
+            until: UNIX_EPOCH + Duration::from_hours(498_912),
         };
         for (text, mark, written) in [
             (

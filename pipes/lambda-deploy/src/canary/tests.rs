@@ -33,13 +33,13 @@ fn alias(version: &str, split: Option<(&str, f64)>, mark: Option<Mark>) -> Alias
     }
 }
 
-fn canary(until: i64) -> Option<Mark> {
-    Some(Mark::Canary(Canary {
+fn canary(until: i64) -> Mark {
+    Mark::Canary(Canary {
         to: "9".to_owned(),
         from: "7".to_owned(),
         run: "orders#12".to_owned(),
         until: at(until),
-    }))
+    })
 }
 
 fn started(alias: &Alias, to: &str, run: &Run) -> (String, f64) {
@@ -85,7 +85,7 @@ fn a_move_starts_where_the_alias_is() {
 
 #[test]
 fn a_shift_that_was_left_behind_is_picked_up_or_undone() {
-    let killed = alias("7", Some(("9", 0.1)), canary(-1));
+    let killed = alias("7", Some(("9", 0.1)), Some(canary(-1)));
     // The same version goes on from its share; another one begins at the old version again.
     assert_eq!(
         started(&killed, "9", &run("orders#13")),
@@ -96,7 +96,7 @@ fn a_shift_that_was_left_behind_is_picked_up_or_undone() {
         ("7".to_owned(), 0.0)
     );
     // So does one whose last step had all traffic.
-    let full = alias("9", None, canary(-1));
+    let full = alias("9", None, Some(canary(-1)));
     assert_eq!(
         started(&full, "9", &run("orders#13")),
         ("7".to_owned(), 1.0)
@@ -109,7 +109,7 @@ fn a_shift_that_was_left_behind_is_picked_up_or_undone() {
 
 #[test]
 fn a_shift_that_is_under_way_is_left_alone() {
-    let alive = alias("7", Some(("9", 0.1)), canary(60));
+    let alive = alias("7", Some(("9", 0.1)), Some(canary(60)));
     let refused = start(&alive, "10", &run("orders#13"))
         .unwrap_err()
         .to_string();
@@ -142,7 +142,7 @@ fn a_split_of_somebody_else_is_refused_and_a_stale_mark_is_nothing() {
         "{refused}"
     );
     // Somebody has moved it by hand since: the description stayed.
-    let moved = alias("8", None, canary(60));
+    let moved = alias("8", None, Some(canary(60)));
     assert_eq!(
         started(&moved, "9", &run("orders#13")),
         ("8".to_owned(), 0.0)
