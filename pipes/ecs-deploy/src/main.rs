@@ -1,0 +1,5 @@
+mod definition;
+mod pin;
+mod prune;
+mod schedules;
+fn main() {}
