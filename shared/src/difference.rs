@@ -155,7 +155,7 @@ pub fn difference(old: &Value, new: &Value, mask: &Mask) -> Vec<Change> {
         path: Vec::new(),
         changes: Vec::new(),
     };
-    comparison.compare(Some(old), Some(new));
+    comparison.compare(Some(old), Some(new), None);
     comparison.changes
 }
 
@@ -166,7 +166,8 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn compare(&mut self, old: Option<&'a Value>, new: Option<&'a Value>) {
+    /// `name` is the member that the path says already.
+    fn compare(&mut self, old: Option<&'a Value>, new: Option<&'a Value>, name: Option<&str>) {
         let old = old.filter(|value| !value.is_null());
         let new = new.filter(|value| !value.is_null());
         if old == new {
@@ -175,13 +176,13 @@ impl<'a> Comparison<'a> {
         let is_leaf = self.mask.covers(&self.path);
         match (old, new) {
             (Some(Value::Object(old)), Some(Value::Object(new))) if !is_leaf => {
-                self.compare_objects(old, new);
+                self.compare_objects(old, new, name);
             }
             (Some(Value::Object(old)), None) if !is_leaf && !old.is_empty() => {
-                self.compare_objects(old, empty_map());
+                self.compare_objects(old, empty_map(), name);
             }
             (None, Some(Value::Object(new))) if !is_leaf && !new.is_empty() => {
-                self.compare_objects(empty_map(), new);
+                self.compare_objects(empty_map(), new, name);
             }
             (Some(Value::Array(old)), Some(Value::Array(new))) if !is_leaf => {
                 self.compare_lists(old, new);
@@ -200,32 +201,47 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn below(&mut self, step: Step<'a>, old: Option<&'a Value>, new: Option<&'a Value>) {
+    fn below(
+        &mut self,
+        step: Step<'a>,
+        (old, new): (Option<&'a Value>, Option<&'a Value>),
+        name: Option<&str>,
+    ) {
         self.path.push(step);
-        self.compare(old, new);
+        self.compare(old, new, name);
         self.path.pop();
     }
 
-    fn compare_objects(&mut self, old: &'a Map<String, Value>, new: &'a Map<String, Value>) {
+    fn compare_objects(
+        &mut self,
+        old: &'a Map<String, Value>,
+        new: &'a Map<String, Value>,
+        name: Option<&str>,
+    ) {
+        // An element that has only its name would else show nothing.
+        let name = name.filter(|_| old.len().max(new.len()) > 1);
         for (key, value) in new {
-            self.below(Step::Key(key), old.get(key), Some(value));
+            if name != Some(key) {
+                self.below(Step::Key(key), (old.get(key), Some(value)), None);
+            }
         }
         for (key, value) in old {
-            if !new.contains_key(key) {
-                self.below(Step::Key(key), Some(value), None);
+            if !new.contains_key(key) && name != Some(key) {
+                self.below(Step::Key(key), (Some(value), None), None);
             }
         }
     }
 
     fn compare_lists(&mut self, old: &'a [Value], new: &'a [Value]) {
-        if let Some((old_names, new_names)) = named(old, new) {
+        if let Some((key, old_names, new_names)) = named(old, new) {
             for (name, value) in &new_names {
-                let step = Step::Element((*name).to_owned());
-                self.below(step, old_names.get(name).copied(), Some(value));
+                let values = (old_names.get(name).copied(), Some(*value));
+                self.below(Step::Element((*name).to_owned()), values, Some(key));
             }
             for (name, value) in &old_names {
                 if !new_names.contains_key(name) {
-                    self.below(Step::Element((*name).to_owned()), Some(value), None);
+                    let values = (Some(*value), None);
+                    self.below(Step::Element((*name).to_owned()), values, Some(key));
                 }
             }
             return;
@@ -240,7 +256,7 @@ impl<'a> Comparison<'a> {
         let new_rest = &new_rest[..new_rest.len() - same_end];
         for index in 0..old_rest.len().max(new_rest.len()) {
             let step = Step::Element((same_start + index).to_string());
-            self.below(step, old_rest.get(index), new_rest.get(index));
+            self.below(step, (old_rest.get(index), new_rest.get(index)), None);
         }
     }
 }
@@ -252,11 +268,11 @@ fn empty_map() -> &'static Map<String, Value> {
 
 type Named<'a> = BTreeMap<&'a str, &'a Value>;
 
-/// Both lists by the names of their elements, if all have one.
-fn named<'a>(old: &'a [Value], new: &'a [Value]) -> Option<(Named<'a>, Named<'a>)> {
+/// The member that holds the names, and both lists by the names of their elements, if all have one.
+fn named<'a>(old: &'a [Value], new: &'a [Value]) -> Option<(&'static str, Named<'a>, Named<'a>)> {
     NAMES
         .iter()
-        .find_map(|key| Some((by_name(old, key)?, by_name(new, key)?)))
+        .find_map(|key| Some((*key, by_name(old, key)?, by_name(new, key)?)))
 }
 
 fn by_name<'a>(items: &'a [Value], key: &str) -> Option<Named<'a>> {
@@ -314,12 +330,10 @@ mod tests {
         ]});
         insta::assert_snapshot!(lines(&old, &new), @r#"
         ~ cpu: "256" → 512
-        + containers[new].name: "new"
         + containers[new].ports: []
         + containers[new].limits: {}
         ~ containers[web].image: "web:1" → "web:2"
         + containers[web].command[1]: "x"
-        - containers[old].name: "old"
         - containers[old].image: "old:1"
         "#);
         assert_eq!(difference(&old, &old, &Mask::default()), []);

@@ -127,7 +127,7 @@ fn a_broken_text_is_told_with_its_place() {
         (
             "t.yaml",
             "a: !Ref x",
-            "could not read `t.yaml`: line 1, column 9: the tag `!Ref` means nothing here",
+            "could not read `t.yaml`: line 1, column 4: the tag `!Ref` means nothing here",
         ),
         (
             "t.yaml",
@@ -154,5 +154,7 @@ fn everything_that_is_not_defined_is_named_at_once_and_no_value_is_shown() {
         ");
     let yaml = "# ${COMMENT}\na: one ${TAG} two\n\n  ${ONE}\nb: \"\\t${TWO\"\n";
     insta::assert_snapshot!(fault("task.yaml", yaml), @r"
-    ");
+        could not read `task.yaml`: line 4, column 3: `${ONE}` is not defined; line 5, column 7: `${TWO` is not of the form `${NAME}`
+          hint: set what is named under `variables` of this pipe; `$${NAME}` stands for the text `${NAME}` itself
+        ");
 }
