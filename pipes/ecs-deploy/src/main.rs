@@ -1,5 +1,6 @@
+mod code_deploy;
 mod definition;
+mod family;
 mod pin;
-mod prune;
 mod schedules;
 fn main() {}

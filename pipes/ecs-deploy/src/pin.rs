@@ -308,6 +308,8 @@ mod tests {
         assert!(check("web:1", &offered, &platform("linux/arm64")).is_ok());
         assert!(check("web:1", &[], &platform("linux/amd64")).is_ok());
         insta::assert_snapshot!(check("web:1", &offered, &platform("linux/amd64")).unwrap_err(), @r"
+        the image `web:1` is made for `linux/arm64`, and the tasks run on `linux/amd64`
+          hint: build it with `--platform linux/amd64`, or set `runtimePlatform.cpuArchitecture` of the task definition to `ARM64`
         ");
     }
 }

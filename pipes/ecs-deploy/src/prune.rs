@@ -1,80 +1,65 @@
-//! Which revisions of a family are deregistered after a deploy: pure, from what the family has and what is in use. A
-//! revision in use by a service, a task or a schedule stays, and so does the one that a rollback would need.
-//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deregister-task-definition-v2.html>
+//! After a deploy old revisions of its family are deregistered. One in use by a service, a task or a schedule of any
+//! cluster stays, and so does the one that a rollback would need.
 
 use std::collections::BTreeSet;
 
-/// The active revisions to deregister, oldest first. `active` are ARNs in any order, of which the newest `keep` stay,
-/// and whatever is in `in_use`.
-#[must_use]
-pub fn superfluous(active: &[String], in_use: &BTreeSet<String>, keep: usize) -> Vec<String> {
-    let mut revisions: Vec<(u64, &String)> = active
-        .iter()
-        .filter_map(|arn| Some((revision_of(arn)?, arn)))
-        .collect();
-    revisions.sort_unstable();
-    let old = revisions.len().saturating_sub(keep);
-    revisions
-        .into_iter()
-        .take(old)
-        .map(|(_, arn)| arn)
-        .filter(|arn| !in_use.contains(*arn))
-        .cloned()
-        .collect()
+use shared::{Failure, Journal};
+
+use crate::aws::{Ecs, Schedules};
+use crate::family::superfluous;
+
+/// What is looked at to know what is in use, and by whom the rest is deregistered.
+pub struct Pruner<'a> {
+    /// The account's clusters.
+    pub ecs: &'a Ecs,
+    /// What runs tasks at its time.
+    pub schedules: &'a Schedules,
+    /// What is changed.
+    pub journal: &'a Journal,
 }
 
-/// The number at the end of `…:task-definition/web:7`.
-#[must_use]
-pub fn revision_of(arn: &str) -> Option<u64> {
-    arn.rsplit_once(':')?.1.parse().ok()
-}
-
-/// The family in `…:task-definition/web:7`, `…:task-definition/web` or `web:7`.
-#[must_use]
-pub fn family_of(arn: &str) -> &str {
-    let name = arn.rsplit_once('/').map_or(arn, |(_, name)| name);
-    match name.rsplit_once(':') {
-        Some((family, revision)) if revision.bytes().all(|byte| byte.is_ascii_digit()) => family,
-        _ => name,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arn(revision: u64) -> String {
-        format!("arn:aws:ecs:eu-west-1:000000000000:task-definition/web:{revision}")
-    }
-
-    #[test]
-    fn the_newest_and_all_in_use_stay() {
-        let active: Vec<String> = [9, 10, 2, 1, 11, 3].map(arn).into();
-        let of = |keep, in_use: &[u64]| {
-            let in_use = in_use.iter().map(|revision| arn(*revision)).collect();
-            superfluous(&active, &in_use, keep)
+impl Pruner<'_> {
+    /// Deregisters what is superfluous of a family; `needed` stays in any case. The deploy is done by then, so nothing
+    /// here fails it: where it cannot be seen what is in use, a warning says so and all stays.
+    pub async fn prune(&self, family: &str, keep: usize, needed: &BTreeSet<String>) {
+        let superfluous = match self.superfluous(family, keep, needed).await {
+            Ok(superfluous) => superfluous,
+            Err(failure) => {
+                tracing::warn!("no old revision of {family} was deregistered: {failure}");
+                return;
+            }
         };
-        assert_eq!(of(2, &[]), [1, 2, 3, 9].map(arn));
-        assert_eq!(of(2, &[2, 11]), [1, 3, 9].map(arn));
-        assert_eq!(of(6, &[]), [""; 0]);
-        assert_eq!(of(100, &[]), [""; 0]);
-        assert_eq!(of(1, &[1, 2, 3, 9, 10]), [""; 0]);
+        let mut done = 0;
+        for arn in &superfluous {
+            if let Err(failure) = self.ecs.deregister(arn, self.journal).await {
+                tracing::warn!("{failure}");
+                break;
+            }
+            done += 1;
+        }
+        if done > 0 {
+            tracing::info!("Deregistered {done} old revisions of {family} that nothing uses");
+        }
     }
 
-    #[test]
-    fn families_and_revisions_are_told_apart() {
-        assert_eq!(revision_of(&arn(7)), Some(7));
-        assert_eq!(
-            revision_of("arn:aws:ecs:eu-west-1:0:task-definition/web"),
-            None
-        );
-        for name in [
-            arn(7).as_str(),
-            "arn:aws:ecs:eu-west-1:0:task-definition/web",
-            "web:7",
-            "web",
-        ] {
-            assert_eq!(family_of(name), "web", "{name}");
+    async fn superfluous(
+        &self,
+        family: &str,
+        keep: usize,
+        needed: &BTreeSet<String>,
+    ) -> Result<Vec<String>, Failure> {
+        let active = self.ecs.active_revisions(family).await?;
+        // Mostly there is nothing to do, and then all the other calls can be left out.
+        if superfluous(&active, needed, keep).is_empty() {
+            return Ok(Vec::new());
         }
+        let clusters = self.ecs.clusters().await?;
+        let mut in_use = needed.clone();
+        for cluster in &clusters {
+            in_use.extend(self.ecs.revisions_in_use(cluster, family).await?);
+        }
+        let scheduled = self.schedules.of_family(&clusters, family).await?;
+        in_use.extend(scheduled.into_iter().map(|schedule| schedule.task_definition));
+        Ok(superfluous(&active, &in_use, keep))
     }
 }

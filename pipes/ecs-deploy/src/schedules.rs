@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::prune::family_of;
+use crate::family::family_of;
 
 /// One thing that starts tasks of the family at its time.
 #[derive(Clone, PartialEq)]
@@ -105,7 +105,7 @@ pub fn to_move(schedules: &[Schedule], task_definition: &str) -> Vec<Schedule> {
 }
 
 fn is_revision_of(arn: &str, family: &str) -> bool {
-    family_of(arn) == family && crate::prune::revision_of(arn).is_some()
+    family_of(arn) == family && crate::family::revision_of(arn).is_some()
 }
 
 #[cfg(test)]

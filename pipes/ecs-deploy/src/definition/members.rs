@@ -207,6 +207,14 @@ const CONTAINER_LISTS: &[&str] = &[
     "secrets",
 ];
 
+/// Those of [`KINDS`] that are lists of it.
+const LISTS_OF_KIND: &[&str] = &[
+    "containerDefinitions.command",
+    "containerDefinitions.entryPoint",
+    "containerDefinitions.healthCheck.command",
+    "containerDefinitions.restartPolicy.ignoredExitCodes",
+];
+
 /// The paths of the members that are not known.
 pub(super) fn unknown(document: &Value) -> Vec<String> {
     let names = |value: &Value, known: &[&str], prefix: &str| {
@@ -276,7 +284,9 @@ fn convert_at(value: &mut Value, path: &str, shown: &str) -> Result<(), Fault> {
                 let name = name.map_or_else(|| index.to_string(), str::to_owned);
                 convert_at(item, path, &format!("{shown}[{name}]"))?;
             }
-            return Ok(());
+            if LISTS_OF_KIND.contains(&path) {
+                return Ok(());
+            }
         }
         _ => {}
     }

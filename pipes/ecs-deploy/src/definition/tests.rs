@@ -265,7 +265,16 @@ fn the_difference_names_every_path_and_no_secret() {
             "ARN",
         );
     insta::assert_snapshot!(text, @r#"
-    "#);
+        ~ memory: "512" → "1024"
+        + containerDefinitions[agent].image: "registry/agent:7"
+        + containerDefinitions[agent].essential: false
+        + containerDefinitions[agent].cpu: 0
+        ~ containerDefinitions[web].image: "registry/web:1" → "registry/web:2"
+        ~ containerDefinitions[web].environment[LOG_LEVEL].value: INFO → HUNTER
+        + containerDefinitions[web].environment[SAME].value: HUNTER
+        - containerDefinitions[web].environment[PORT].value: PORT
+        - containerDefinitions[web].secrets[TOKEN].valueFrom: ARN
+        "#);
     let all = definition(&document).difference(None);
     assert!(all.iter().all(|change| change.old.is_none()));
     assert!(
@@ -353,7 +362,30 @@ fn what_no_definition_can_say_is_refused_in_one_line() {
         ),
     ];
     insta::assert_snapshot!(refusals.join("\n"), @r"
-    ");
+        could not read `task.json`: line 2, column 27: expected value
+        could not read `task.yaml`: line 3, column 1: while parsing a node, did not find expected node content
+        could not read `task.json`: line 1, column 165: `${NOTAG}` is not defined
+          hint: set what is named under `variables` of this pipe; `$${NAME}` stands for the text `${NAME}` itself
+        could not use `task.json`: it is no object of a task definition
+        could not use `task.json`: it has no containers
+          hint: a task definition has at least one in `containerDefinitions`
+        could not use `task.json`: it has no containers
+          hint: a task definition has at least one in `containerDefinitions`
+        could not use `task.json`: `containerDefinitions` has to be a list
+        could not use `task.json`: `containerDefinitions[1]` has to be an object
+        could not use `task.json`: it has no `family`
+        could not use `task.json`: it has the form of CloudFormation
+          hint: the members of RegisterTaskDefinition begin with small letters: `containerDefinitions`
+        could not use `task.json`: two containers are named `agent`
+        could not use `task.json`: `containerDefinitions[0]` has no `name`
+        could not use `task.json`: the container `web` has no `image`
+        could not use `task.json`: none of its containers is `essential`
+        could not use `task.json`: `containerDefinitions[web].command` has to be a list
+        could not use `task.json`: `containerDefinitions[web].portMappings[0].containerPort` has to be a whole number
+        could not use `task.json`: `containerDefinitions[web].environment[A].value` has to be a text
+        could not use `task.json`: `TOKEN` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
+          hint: take one away: `TOKEN` in ENVIRONMENT_UNSET or SECRETS_UNSET
+        ");
 }
 
 #[derive(Deserialize, Default)]
@@ -510,5 +542,27 @@ fn edits_that_fit_nothing_are_refused_in_one_line() {
     ];
     let texts: Vec<String> = refusals.into_iter().map(Result::unwrap_err).collect();
     insta::assert_snapshot!(texts.join("\n"), @r"
-    ");
+        could not change the task definition `web`: IMAGE is for a single container, and there are `web`, `agent`
+          hint: name it in IMAGES: `web=registry/web:2`
+        could not change the task definition `web`: IMAGES names the container `wbe`, which it does not have; it has `web`, `agent`
+        could not change the task definition `web`: `A` of ENVIRONMENT does not say for which of the containers `web`, `agent` it is
+          hint: write the container before it: `web:A`
+        could not change the task definition `web`: ENVIRONMENT names the container `wbe`, which it does not have; it has `web`, `agent`
+        could not change the task definition `web`: `PORT` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
+          hint: take one away: `PORT` in ENVIRONMENT_UNSET or SECRETS_UNSET
+        Validation errors:
+        IMAGE:
+        - cannot be given together with IMAGES
+        IMAGES:
+        - `web` comes twice
+        Validation errors:
+        CPU:
+        - unallowed value lots (CPU is in units such as `256`, or as `0.25 vCPU`)
+        IMAGE:
+        - unallowed value registry/web: (an image looks like `registry/repository:tag`)
+        IMAGES:
+        - unallowed value web (it is `container=image`, such as `web=repository:tag`)
+        MEMORY:
+        - unallowed value 0 (memory is in MiB such as `512`, or as `0.5 GB`)
+        ");
 }
