@@ -28,6 +28,7 @@ mod failure;
 mod journal;
 pub mod log;
 mod pipeline_file;
+pub mod raw;
 pub mod report;
 mod run;
 mod secret;
