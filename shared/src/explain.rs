@@ -37,7 +37,17 @@ impl Refusal {
     /// Whether credentials or permissions were refused.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        self.status == 401 || self.status == 403 || self.code == "AccessDenied"
+        // The JSON protocols answer a missing permission with status 400.
+        self.status == 401 || self.status == 403 || self.code.starts_with("AccessDenied")
+    }
+
+    /// The IAM action that AWS itself names as the missing one, as in `… is not authorized to perform:
+    /// iam:PassRole on resource: …`.
+    #[must_use]
+    pub fn named_action(&self) -> Option<&str> {
+        let (_, rest) = self.message.split_once("not authorized to perform: ")?;
+        let action = rest.split([' ', ',']).next()?;
+        action.contains(':').then_some(action)
     }
 
     /// Whether it is certain that nothing was changed: AWS said no, or never heard of it. Without an answer
@@ -149,6 +159,8 @@ pub fn explained(refusal: &Refusal, doing: impl fmt::Display, action: &str) -> F
     if refusal.code.starts_with("ExpiredToken") {
         failure.hint("the session ended before the work did; ask for a longer one with AWS_OIDC_SESSION_DURATION")
     } else if refusal.is_denied() {
+        // One request can need two actions, such as `iam:PassRole` beside the one that it is called by.
+        let action = refusal.named_action().unwrap_or(action);
         failure.hint(format!(
             "allow `{action}` in the policy of the role or user that the run authenticated as"
         ))
@@ -230,6 +242,15 @@ mod tests {
         could not list `s3://site/`: AccessDenied: no (request 4f1c)
           hint: allow `s3:ListBucket` in the policy of the role or user that the run authenticated as
         ");
+        let another = Refusal {
+            code: "AccessDeniedException".to_owned(),
+            message: "User: deploy is not authorized to perform: iam:PassRole on resource: task"
+                .to_owned(),
+            status: 400,
+            ..Refusal::default()
+        };
+        let failure = explained(&another, "could not register", "ecs:RegisterTaskDefinition");
+        assert!(failure.to_string().contains("hint: allow `iam:PassRole`"));
         let bare = Refusal {
             status: 502,
             ..Refusal::default()
