@@ -1,5 +1,5 @@
 //! What the pipes' own tests stand on: a local AWS, an issuer of signed tokens, a proxy that records requests and
-//! makes them fail, and the compiled binary in a clean environment, whose output is searched for secrets.
+//! makes them fail, a script of answers for what no local AWS shows, and the compiled binary in a clean environment, whose output is searched for secrets.
 //!
 //! Nothing here resets anything: each test has names of its own from [`unique`], so tests run side by side.
 
@@ -10,14 +10,16 @@ mod local_aws;
 mod pipe;
 mod proxy;
 mod running;
+mod timeline;
 
 pub use documentation::assert_documented;
 pub use exchange::{Answer, Headers};
 pub use issuer::{Issuer, StepToken};
 pub use local_aws::LocalAws;
 pub use pipe::Pipe;
-pub use proxy::{Fault, Proxy, Recorded};
+pub use proxy::{Body, Fault, Proxy, Recorded};
 pub use running::{Output, Running};
+pub use timeline::{Call, Reply, Timeline};
 
 /// A name that no other test has: `prefix`, a dash and twelve hexadecimal digits; good for buckets and roles.
 #[must_use]

@@ -159,7 +159,7 @@ fn field_of(text: &str) -> Field<&str> {
     }
 }
 
-fn is_unexpanded(text: &str) -> bool {
+pub(crate) fn is_unexpanded(text: &str) -> bool {
     let Some(name) = text.strip_prefix('$') else {
         return false;
     };
@@ -251,16 +251,16 @@ impl FromText for Timestamp {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
+/// The elements of a list that arrived as `NAME_COUNT`, `NAME_0`, … without the blank ones; nothing for one text.
+pub(crate) fn counted(text: &str) -> Option<Vec<&str>> {
+    let list = text.strip_prefix(LIST)?.split(LIST);
+    Some(list.filter(|element| !element.trim().is_empty()).collect())
+}
+
 impl<T: FromText> FromText for List<T> {
     fn from_text(text: &str) -> Result<Self, String> {
-        let elements: Vec<&str> = match text.strip_prefix(LIST) {
-            Some(list) => list
-                .split(LIST)
-                .filter(|element| !element.trim().is_empty())
-                .collect(),
-            None => text.split_whitespace().collect(),
-        };
-        elements
+        counted(text)
+            .unwrap_or_else(|| text.split_whitespace().collect())
             .into_iter()
             .map(T::from_text)
             .collect::<Result<_, _>>()

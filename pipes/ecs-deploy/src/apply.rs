@@ -145,6 +145,14 @@ impl Deploy<'_> {
                 if *is_other {
                     members["taskDefinition"] = json!(definition);
                 }
+                let is_nothing_else = members.as_object().is_some_and(serde_json::Map::is_empty);
+                let live = plan.live.clone().unwrap_or_default();
+                self.ecs
+                    .tag_service(&live, &plan.tags, self.journal)
+                    .await?;
+                if is_nothing_else {
+                    return Ok(None);
+                }
                 let after = self
                     .ecs
                     .update_service(name, &members, self.journal)

@@ -1,9 +1,11 @@
 //! What is to change about a service: wished members and the live service in, the members of one UpdateService out. Pure.
 //! A wish says only what it names: what ECS fills in and what others have set stays as it is.
 
-use serde_json::{Map, Value};
-use shared::Failure;
+use serde_json::{Map, Value, json};
+use shared::edits::Edits;
+use shared::{Environment, Failure, document};
 
+use crate::config::ServiceWishes;
 use crate::service::Service;
 
 /// Members that only ECS sets, dropped from a file that is a printed DescribeServices.
@@ -50,10 +52,21 @@ const OF_DEPLOYMENT: [&str; 3] = [
     "vpcLatticeConfigurations",
 ];
 
-/// What is wished of a service, in CreateService's members; tags are looked after elsewhere.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What is wished of a service, in CreateService's members; and of its tags, which UpdateService does not take.
+#[derive(Clone, Debug, Default)]
 pub struct Wish {
     members: Map<String, Value>,
+    file_tags: Vec<(String, String)>,
+    tags: Edits,
+}
+
+/// Tags to set and to take away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChange {
+    /// To set.
+    pub set: Vec<(String, String)>,
+    /// Keys to take away.
+    pub unset: Vec<String>,
 }
 
 /// What to change.
@@ -66,13 +79,39 @@ pub struct Change {
 }
 
 impl Wish {
+    /// From the file and the variables.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is broken, or holds no service.
+    pub fn new(wishes: &ServiceWishes, environment: &Environment) -> Result<Self, Failure> {
+        let mut wish = match &wishes.file {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    Failure::new(format!(
+                        "could not read SERVICE_DEFINITION `{path}`: {error}"
+                    ))
+                })?;
+                Self::from_file(document::read(path, &text, environment)?, path)?
+            }
+        };
+        for (name, value) in &wishes.members {
+            wish.set(name, value.clone());
+        }
+        if let Some(count) = wishes.desired_count {
+            wish.set("desiredCount", json!(count));
+        }
+        wish.tags = wishes.tags.clone();
+        Ok(wish)
+    }
+
     /// The members of a file, which is a CreateService, an UpdateService or a printed DescribeServices.
     ///
     /// # Errors
     /// When it is no object.
     pub fn from_file(value: Value, path: &str) -> Result<Self, Failure> {
         let service = match value {
-            Value::Object(mut printed) => match printed.remove("services") {
+            Value::Object(mut printed) => match printed.shift_remove("services") {
                 Some(Value::Array(mut services)) if services.len() == 1 => services.remove(0),
                 Some(services) => {
                     return Err(Failure::new(format!(
@@ -80,7 +119,7 @@ impl Wish {
                         services.as_array().map_or(0, Vec::len)
                     )));
                 }
-                None => match printed.remove("service") {
+                None => match printed.shift_remove("service") {
                     Some(service @ Value::Object(_)) => service,
                     Some(name) => {
                         printed.insert("service".to_owned(), name);
@@ -101,7 +140,12 @@ impl Wish {
                 && !READ_ONLY.contains(&name.as_str())
                 && !NAMING.contains(&name.as_str())
         });
-        Ok(Self { members })
+        let tags = members.shift_remove("tags").unwrap_or_default();
+        Ok(Self {
+            file_tags: pairs(&tags),
+            members,
+            tags: Edits::default(),
+        })
     }
 
     /// Sets a member, whatever the file says.
@@ -109,30 +153,42 @@ impl Wish {
         self.members.insert(name.to_owned(), value);
     }
 
-    /// A member.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.members.get(name)
-    }
-
-    /// Takes the tags out, which UpdateService does not take.
-    pub fn take_tags(&mut self) -> Vec<(String, String)> {
-        let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
-        let tags = self.members.remove("tags").unwrap_or_default();
-        tags.as_array()
-            .into_iter()
-            .flatten()
-            .map(|tag| (text(tag, "key"), text(tag, "value")))
-            .collect()
-    }
-
-    /// Whether nothing is wished.
-    pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    /// What of the tags the live service does not have.
+    pub fn tags(&self, live: &Service) -> TagChange {
+        if self.file_tags.is_empty() && self.tags.is_empty() {
+            return TagChange::default();
+        }
+        let live = pairs(&live.raw["tags"]);
+        let mut wished = live.clone();
+        for (key, value) in &self.file_tags {
+            wished.retain(|(other, _)| other != key);
+            wished.push((key.clone(), value.clone()));
+        }
+        let wished = self.tags.apply(wished);
+        TagChange {
+            unset: live
+                .iter()
+                .map(|(key, _)| key)
+                .filter(|key| {
+                    !key.starts_with("aws:") && !wished.iter().any(|(other, _)| other == *key)
+                })
+                .cloned()
+                .collect(),
+            set: wished
+                .into_iter()
+                .filter(|pair| !live.contains(pair))
+                .collect(),
+        }
     }
 
     /// For CreateService.
     pub fn for_create(&self) -> Map<String, Value> {
-        self.members.clone()
+        let mut members = self.members.clone();
+        let tags = self.tags.apply(self.file_tags.iter().cloned());
+        if !tags.is_empty() {
+            members.insert("tags".to_owned(), of_pairs(&tags));
+        }
+        members
     }
 
     /// What of it the live service is not.
@@ -164,12 +220,42 @@ impl Wish {
     }
 }
 
-impl Change {
+impl TagChange {
     /// Whether all is as wished.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.set.is_empty() && self.unset.is_empty()
     }
 
+    /// For the log.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let set = self
+            .set
+            .iter()
+            .map(|(key, value)| format!("+ tags[{key}]: {value:?}"));
+        let unset = self.unset.iter().map(|key| format!("- tags[{key}]"));
+        set.chain(unset)
+    }
+}
+
+/// Tags as pairs.
+fn pairs(tags: &Value) -> Vec<(String, String)> {
+    let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
+    tags.as_array()
+        .into_iter()
+        .flatten()
+        .map(|tag| (text(tag, "key"), text(tag, "value")))
+        .collect()
+}
+
+/// Pairs as tags.
+pub fn of_pairs(pairs: &[(String, String)]) -> Value {
+    pairs
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": value}))
+        .collect()
+}
+
+impl Change {
     /// What gives the service its members back; what it did not have cannot be taken away, and is emptied.
     pub fn back(&self) -> Map<String, Value> {
         self.members
@@ -283,7 +369,8 @@ mod tests {
             json!({"service": {"runningCount": 1, "desiredCount": 2}}),
             json!({"service": "web", "cluster": "main", "desiredCount": 2}),
         ] {
-            assert!(change(&wish).is_empty(), "{wish}: {:?}", change(&wish));
+            let found = change(&wish).members;
+            assert!(found.is_empty(), "{wish}: {found:?}");
         }
     }
 

@@ -2,21 +2,20 @@
 //! Names and meanings are those of the pipe that people come from, and the same words of ECS's API for what it had not.
 
 mod choices;
+mod waiting;
 
 use std::time::Duration;
 
 use serde::Deserialize;
+use shared::edits::{EditFields as MapFields, Edits as MapEdits, Entries};
 use shared::{Faults, Field, List, Settings};
 
-pub use self::choices::{Cluster, CommandLine, CommandName, PauseHook, ServiceName};
+pub use self::choices::{Cluster, CommandLine, CommandName, Members, PauseHook, ServiceName};
+pub use self::waiting::Wait;
+use crate::definition::{ContainerImage, Cpu, EditFields, Edits, Image, Memory};
 
-/// As long as the existing pipe waited: 40 looks every 15 seconds.
-const DEFAULT_INTERVAL: u32 = 15;
-const DEFAULT_ATTEMPTS: u32 = 40;
 /// A migration of a large table takes its time.
 const DEFAULT_TASK_TIMEOUT: u32 = 1800;
-/// Tasks that end for the same fault before a deployment is given up.
-const DEFAULT_CRASH_LOOP_LIMIT: u32 = 3;
 /// Lines of each failing container's log.
 const DEFAULT_LOG_LINES: u32 = 20;
 /// What reading, registering and updating take besides the waiting.
@@ -30,8 +29,29 @@ pub struct Variables {
     service_name: Field<List<ServiceName>>,
     task_definition: Field<String>,
     command: Field<CommandName>,
+    image: Field<Image>,
+    images: Field<List<ContainerImage>>,
+    environment: Field<Entries>,
+    environment_unset: Field<List<String>>,
+    environment_replace: Field<bool>,
+    secrets: Field<Entries>,
+    secrets_unset: Field<List<String>>,
+    secrets_replace: Field<bool>,
+    cpu: Field<Cpu>,
+    memory: Field<Memory>,
+    tags: Field<Entries>,
+    tags_unset: Field<List<String>>,
+    tags_replace: Field<bool>,
     force_new_deployment: Field<bool>,
     desired_count: Field<u32>,
+    deployment_configuration: Field<Members>,
+    network_configuration: Field<Members>,
+    capacity_providers: Field<Members>,
+    service_definition: Field<String>,
+    create_service: Field<bool>,
+    service_tags: Field<Entries>,
+    service_tags_unset: Field<List<String>>,
+    service_tags_replace: Field<bool>,
     wait: Field<bool>,
     wait_interval: Field<u32>,
     wait_max_attempts: Field<u32>,
@@ -69,10 +89,12 @@ pub struct Config {
     pub task_definition: Option<String>,
     /// What the run does.
     pub command: CommandName,
+    /// What is changed in the task definition.
+    pub edits: Edits,
     /// Whether tasks are replaced even if nothing changed.
     pub force: bool,
-    /// Tasks wished.
-    pub desired_count: Option<u32>,
+    /// What is wished of the services.
+    pub service: ServiceWishes,
     /// How the end of a rollout is waited for; none if it is not.
     pub wait: Option<Wait>,
     /// Whether a failed deployment goes back to the last successful one.
@@ -93,17 +115,19 @@ pub struct Config {
     pub dry_run: bool,
 }
 
-/// How the end of a rollout is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// The steady pause between two looks.
-    pub interval: Duration,
-    /// When to give up.
-    pub timeout: Duration,
-    /// What a pause hook gets.
-    pub pause_hook: PauseHook,
-    /// Tasks that end for the same fault before the deployment is given up; 0 for no limit.
-    pub crash_loop_limit: u32,
+/// What is wished of the services themselves.
+#[derive(Debug, Default)]
+pub struct ServiceWishes {
+    /// A file with members of CreateService.
+    pub file: Option<String>,
+    /// Whether a service that does not exist is created from it.
+    pub create: bool,
+    /// Tasks wished.
+    pub desired_count: Option<u32>,
+    /// Further members by name, which come before those of the file.
+    pub members: Vec<(&'static str, serde_json::Value)>,
+    /// Tags.
+    pub tags: MapEdits,
 }
 
 /// A task to run once.
@@ -170,7 +194,7 @@ impl Settings for Config {
         let fail_on_difference = flag("FAIL_ON_DIFFERENCE", variables.fail_on_difference);
         let dry_run = flag("DRY_RUN", variables.dry_run);
 
-        let asked = Asked {
+        let asked = waiting::Asked {
             wait: variables.wait,
             interval: variables.wait_interval,
             attempts: variables.wait_max_attempts,
@@ -187,7 +211,7 @@ impl Settings for Config {
             .iter()
             .find(|(_, is_set)| *is_set)
             .map(|(name, _)| *name);
-        let wait = wait(asked, command, needed_by, faults);
+        let wait = waiting::wait(asked, command, needed_by, faults);
 
         let services = faults.required("SERVICE_NAME", variables.service_name);
         let mut names: Vec<String> = Vec::new();
@@ -200,7 +224,76 @@ impl Settings for Config {
         let task_definition = faults
             .optional("TASK_DEFINITION", variables.task_definition)
             .map(|text| text.trim().to_owned());
-        let desired_count = faults.optional("DESIRED_COUNT", variables.desired_count);
+        let map = |set, unset, replace| MapFields {
+            set,
+            unset,
+            replace,
+        };
+        let edits = Edits::new(
+            EditFields {
+                image: variables.image,
+                images: variables.images,
+                environment: map(
+                    variables.environment,
+                    variables.environment_unset,
+                    variables.environment_replace,
+                ),
+                secrets: map(
+                    variables.secrets,
+                    variables.secrets_unset,
+                    variables.secrets_replace,
+                ),
+                cpu: variables.cpu,
+                memory: variables.memory,
+                tags: map(variables.tags, variables.tags_unset, variables.tags_replace),
+            },
+            faults,
+        );
+        let members = [
+            (
+                "DEPLOYMENT_CONFIGURATION",
+                "deploymentConfiguration",
+                variables.deployment_configuration,
+            ),
+            (
+                "NETWORK_CONFIGURATION",
+                "networkConfiguration",
+                variables.network_configuration,
+            ),
+            (
+                "CAPACITY_PROVIDERS",
+                "capacityProviderStrategy",
+                variables.capacity_providers,
+            ),
+        ];
+        let service = ServiceWishes {
+            file: faults
+                .optional("SERVICE_DEFINITION", variables.service_definition)
+                .map(|text| text.trim().to_owned()),
+            create: faults
+                .optional("CREATE_SERVICE", variables.create_service)
+                .unwrap_or(false),
+            desired_count: faults.optional("DESIRED_COUNT", variables.desired_count),
+            members: members
+                .into_iter()
+                .filter_map(|(name, member, field)| Some((member, faults.optional(name, field)?.0)))
+                .collect(),
+            tags: MapEdits::new(
+                "SERVICE_TAGS",
+                map(
+                    variables.service_tags,
+                    variables.service_tags_unset,
+                    variables.service_tags_replace,
+                ),
+                faults,
+            ),
+        };
+        if service.create && service.file.is_none() {
+            faults.add(
+                "CREATE_SERVICE",
+                "needs SERVICE_DEFINITION, the file from which it is created",
+            );
+        }
         let log_lines = faults
             .optional("LOG_LINES", variables.log_lines)
             .unwrap_or(DEFAULT_LOG_LINES);
@@ -209,8 +302,9 @@ impl Settings for Config {
             services: names,
             task_definition,
             command,
+            edits,
             force,
-            desired_count,
+            service,
             wait,
             rollback,
             rollback_siblings,
@@ -237,51 +331,6 @@ impl Settings for Config {
         let waiting = self.wait.map_or(Duration::ZERO, |wait| wait.timeout * 2);
         MARGIN + tasks + of_command + waiting
     }
-}
-
-struct Asked {
-    wait: Field<bool>,
-    interval: Field<u32>,
-    attempts: Field<u32>,
-    timeout: Field<u32>,
-    pause_hook: Field<PauseHook>,
-    crash_loop_limit: Field<u32>,
-}
-
-/// Whether and how the end is waited for. Without WAIT it is not, as in the existing pipe, unless something was asked
-/// for that only the end can tell.
-fn wait(
-    asked: Asked,
-    command: CommandName,
-    needed_by: Option<&str>,
-    faults: &mut Faults,
-) -> Option<Wait> {
-    let interval = at_least_one(faults, "WAIT_INTERVAL", asked.interval, DEFAULT_INTERVAL);
-    let attempts = at_least_one(
-        faults,
-        "WAIT_MAX_ATTEMPTS",
-        asked.attempts,
-        DEFAULT_ATTEMPTS,
-    );
-    let product = interval.saturating_mul(attempts);
-    let timeout = at_least_one(faults, "WAIT_TIMEOUT", asked.timeout, product.max(1));
-    let pause_hook = faults.optional("PAUSE_HOOK", asked.pause_hook);
-    let crash_loop_limit = faults.optional("CRASH_LOOP_LIMIT", asked.crash_loop_limit);
-    let wished = faults.optional("WAIT", asked.wait);
-    if let (Some(false), Some(name)) = (wished, needed_by) {
-        faults.add(
-            "WAIT",
-            format!("unallowed value false ({name} needs the end of the rollout)"),
-        );
-    }
-    // A rollback that nobody watches would be a hope.
-    let default = needed_by.is_some() || command == CommandName::Rollback;
-    wished.unwrap_or(default).then(|| Wait {
-        interval: Duration::from_secs(interval.into()),
-        timeout: Duration::from_secs(timeout.into()),
-        pause_hook: pause_hook.unwrap_or_default(),
-        crash_loop_limit: crash_loop_limit.unwrap_or(DEFAULT_CRASH_LOOP_LIMIT),
-    })
 }
 
 fn at_least_one(faults: &mut Faults, name: &str, field: Field<u32>, default: u32) -> u32 {

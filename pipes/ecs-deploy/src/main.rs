@@ -13,16 +13,18 @@ mod observe;
 mod one_off;
 mod outcome;
 mod pace;
+mod pin;
 mod plan;
 mod progress;
+mod prune;
 mod rollback;
 mod rollout;
+mod schedules;
 mod service;
 mod task;
 
 use std::process::ExitCode;
 
-use serde_json::json;
 use shared::{Access, Environment, Failure, Journal, Outcome, Settings, wait};
 
 use crate::apply::Deploy;
@@ -51,15 +53,13 @@ async fn deploy(
     access: Access,
     journal: &Journal,
 ) -> Result<Outcome, Failure> {
+    // What the files and the variables say needs no AWS to be refused.
+    let wish = Wish::new(&config.service, environment)?;
     let sdk = access.open().await?;
     let ecs = Ecs::new(&sdk, &config.cluster.0);
     let evidence = Evidence::new(&sdk);
     let run = Run::new(environment);
     let observed = observe(config, environment, &ecs).await?;
-    let mut wish = Wish::default();
-    if let Some(count) = config.desired_count {
-        wish.set("desiredCount", json!(count));
-    }
     let plan = Plan::new(config, observed, &wish)?;
     journal.plan(plan.to_json());
     shared::log::line(plan.lines());

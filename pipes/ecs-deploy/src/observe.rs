@@ -40,6 +40,12 @@ impl Wished {
     }
 }
 
+/// Where the wished definition begins.
+enum Source {
+    File(Definition),
+    Revision(Revision),
+}
+
 /// Reads it all.
 ///
 /// # Errors
@@ -59,13 +65,18 @@ pub async fn observe(
             live.push(ecs.task_definition(arn).await?);
         }
     }
-    let wished = match (file, &config.task_definition) {
-        (Some(definition), _) => {
+    let source = match (file, &config.task_definition) {
+        (Some(definition), _) => Source::File(definition),
+        (None, Some(name)) => Source::Revision(ecs.task_definition(name).await?),
+        (None, None) => Source::Revision(of_services(&services, &live)?),
+    };
+    let wished = match source {
+        Source::Revision(revision) if config.edits.is_empty() => Wished::Revision(revision),
+        Source::Revision(Revision { definition, .. }) | Source::File(definition) => {
+            let definition = definition.edited(&config.edits)?;
             let newest = newest(&definition, &live, ecs).await;
             Wished::Definition(definition, newest)
         }
-        (None, Some(name)) => Wished::Revision(ecs.task_definition(name).await?),
-        (None, None) => Wished::Revision(of_services(&services, &live)?),
     };
     Ok(Observed {
         services,
@@ -83,7 +94,13 @@ pub async fn services(
     let mut services = Vec::new();
     for (name, service) in config.services.iter().zip(found) {
         match &service {
+            Some(service) if service.status == "INACTIVE" && config.service.create => {
+                // What was deleted can be created again by the same name.
+                services.push((name.clone(), None));
+                continue;
+            }
             Some(service) => service.check()?,
+            None if config.service.create => {}
             None => return Err(not_found(name, config, ecs)),
         }
         services.push((name.clone(), service));
@@ -116,10 +133,7 @@ fn read_file(config: &Config, environment: &Environment) -> Result<Option<Defini
                 .any(|each| extension.eq_ignore_ascii_case(each))
         });
     match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let _ = environment;
-            Definition::from_file(&text, name).map(Some)
-        }
+        Ok(text) => Definition::from_file(&text, name, environment).map(Some),
         Err(_) if !looks_like_a_file => Ok(None),
         Err(error) => {
             let here = std::env::current_dir().unwrap_or_default();

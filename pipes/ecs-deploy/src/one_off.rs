@@ -344,6 +344,7 @@ mod tests {
             image: String::new(),
             essential: true,
             logs: None,
+            ports: Vec::new(),
         };
         names.iter().map(container).collect()
     }
@@ -387,7 +388,7 @@ mod tests {
         assert_ne!(made("after", &run)["clientToken"], members["clientToken"]);
         let token = members["clientToken"].take();
         assert!(token.as_str().unwrap().len() <= 64);
-        insta::assert_snapshot!(members, @r#"{"clientToken":null,"launchType":"FARGATE","networkConfiguration":{"awsvpcConfiguration":{"subnets":["a"]}},"overrides":{"containerOverrides":[{"command":["migrate"],"name":"web"}]},"platformVersion":"LATEST","startedBy":"bitbucket-7"}"#);
+        insta::assert_snapshot!(members, @r#"{"networkConfiguration":{"awsvpcConfiguration":{"subnets":["a"]}},"platformVersion":"LATEST","launchType":"FARGATE","overrides":{"containerOverrides":[{"name":"web","command":["migrate"]}]},"startedBy":"bitbucket-7","clientToken":null}"#);
         let outside = made("before", &Run::new(&Environment::default()));
         assert_eq!(outside.get("clientToken"), None);
     }

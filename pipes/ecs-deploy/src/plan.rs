@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 use shared::Failure;
 
-use crate::change::Wish;
+use shared::difference::{Mask, difference};
+
+use crate::change::{TagChange, Wish};
 use crate::config::{CommandName, Config, OneOff};
 use crate::definition::Definition;
 use crate::observe::{Observed, Wished};
@@ -60,6 +62,8 @@ pub struct ServicePlan {
     pub reasons: Vec<String>,
     /// What differs.
     pub lines: Vec<String>,
+    /// Tags, which UpdateService does not take.
+    pub tags: TagChange,
 }
 
 /// What is done to a service.
@@ -106,7 +110,12 @@ impl Plan {
                 } else if let Some(revision) = newest.as_ref().filter(same_as) {
                     DefinitionPlan::Use(revision.arn.clone(), "registered already")
                 } else {
-                    DefinitionPlan::Register(Vec::new())
+                    let before = live
+                        .iter()
+                        .chain(newest)
+                        .find(|revision| revision.definition.family() == definition.family());
+                    let changes = definition.difference(before.map(|each| &each.definition));
+                    DefinitionPlan::Register(changes.iter().map(ToString::to_string).collect())
                 }
             }
         };
@@ -262,6 +271,7 @@ impl ServicePlan {
                 action: Action::Create(members),
                 reasons: vec!["new".to_owned()],
                 lines: Vec::new(),
+                tags: TagChange::default(),
             });
         };
         let change = wish.change(&service)?;
@@ -287,6 +297,19 @@ impl ServicePlan {
         if config.force || (failed && !is_other) {
             members.insert("forceNewDeployment".to_owned(), json!(true));
         }
+        let tags = wish.tags(&service);
+        let mut lines: Vec<String> = difference(
+            &Value::Object(change.live.clone()),
+            &Value::Object(change.members.clone()),
+            &Mask::default(),
+        )
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+        lines.extend(tags.lines());
+        if !tags.is_empty() {
+            reasons.push("tags".to_owned());
+        }
         let action = if reasons.is_empty() {
             Action::Unchanged
         } else {
@@ -301,7 +324,8 @@ impl ServicePlan {
             live: Some(service),
             action,
             reasons,
-            lines: Vec::new(),
+            lines,
+            tags,
         })
     }
 }

@@ -24,8 +24,8 @@ use tokio::runtime::Runtime;
 /// Headers of an answer by their names in lower case.
 pub type Headers = BTreeMap<String, String>;
 
-/// What the local AWS answered.
-#[derive(Clone, Debug)]
+/// An answer to a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,

@@ -18,7 +18,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
-use super::exchange::elements;
+use super::exchange::{Answer, elements};
+
+/// Of longer bodies only the length is kept.
+const LONGEST_BODY: usize = 8 << 20;
 
 /// A request as it arrived, and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +35,60 @@ pub struct Recorded {
     /// What the services of which all requests go to `/` are asked for: `AssumeRoleWithWebIdentity` from the form,
     /// or the `X-Amz-Target`; empty for others.
     pub action: String,
+    /// What was sent.
+    pub body: Body,
     /// The HTTP status; none before the answer, and when the connection was closed instead.
     pub status: Option<u16>,
+}
+
+impl Recorded {
+    /// What was asked for: `UpdateService` where the request names its operation, else method and path such as
+    /// `PUT /2015-03-31/functions/web/code`.
+    #[must_use]
+    pub fn operation(&self) -> String {
+        match self.action.rsplit('.').next() {
+            Some(operation) if !operation.is_empty() => operation.to_owned(),
+            _ => format!("{} {}", self.method, self.path),
+        }
+    }
+
+    /// The body as JSON; null if it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(self.body.bytes()).unwrap_or_default()
+    }
+}
+
+/// The body of a request. Its `Debug` is only the length: a token may be in it, and failing tests print requests.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Body {
+    bytes: Bytes,
+    length: usize,
+}
+
+impl Body {
+    fn new(bytes: &Bytes) -> Self {
+        Self {
+            bytes: if bytes.len() > LONGEST_BODY {
+                Bytes::new()
+            } else {
+                bytes.clone()
+            },
+            length: bytes.len(),
+        }
+    }
+
+    /// The body; empty if it is longer than 8 MiB.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} bytes", self.length)
+    }
 }
 
 /// What happens to a request instead of being forwarded at once.
@@ -43,8 +98,12 @@ pub enum Fault {
     Status(u16, String),
     /// The connection is closed without an answer.
     Reset,
+    /// It is answered with this.
+    Answer(Answer),
     /// It is forwarded after this time.
     Delay(Duration),
+    /// The other happens to it after this time.
+    Late(Duration, Box<Fault>),
 }
 
 /// The proxy; it stops when it is dropped.
@@ -120,6 +179,22 @@ impl Proxy {
         lock(&self.notes).requests.clone()
     }
 
+    /// What was asked for, in the order in which it arrived, as [`Recorded::operation`] says it.
+    #[must_use]
+    pub fn operations(&self) -> Vec<String> {
+        self.requests().iter().map(Recorded::operation).collect()
+    }
+
+    /// The JSON bodies of all requests for one operation, in order.
+    #[must_use]
+    pub fn bodies(&self, operation: &str) -> Vec<serde_json::Value> {
+        self.requests()
+            .iter()
+            .filter(|request| request.operation() == operation)
+            .map(Recorded::json)
+            .collect()
+    }
+
     /// Forgets the requests, not the secrets.
     pub fn clear(&self) {
         let mut notes = lock(&self.notes);
@@ -186,6 +261,7 @@ impl Forwarding {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             action: action(&parts.headers, &body),
+            body: Body::new(&body),
             status: None,
         };
         let number = {
@@ -193,14 +269,23 @@ impl Forwarding {
             notes.requests.push(recorded.clone());
             notes.cleared + notes.requests.len() - 1
         };
-        let response = match (self.hook)(&recorded) {
+        let mut fault = (self.hook)(&recorded);
+        while let Some(Fault::Late(time, then)) = fault {
+            tokio::time::sleep(time).await;
+            fault = Some(*then);
+        }
+        let response = match fault {
             Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
             Some(Fault::Status(status, text)) => made_up(status, text),
+            Some(Fault::Answer(answer)) => {
+                self.note_secrets(&answer.body);
+                as_it_is(answer)
+            }
             Some(Fault::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.forward(Request::from_parts(parts, body)).await
             }
-            None => self.forward(Request::from_parts(parts, body)).await,
+            Some(Fault::Late(..)) | None => self.forward(Request::from_parts(parts, body)).await,
         };
         let mut notes = lock(&self.notes);
         let place = number.checked_sub(notes.cleared);
@@ -275,6 +360,16 @@ fn made_up(status: u16, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status of three digits");
     response
+}
+
+fn as_it_is(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
+    }
+    response
+        .body(Full::new(answer.body))
+        .expect("a status and headers that HTTP allows")
 }
 
 /// A panic of one hook must not hide what the others saw.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::{Failure, Journal, Pending};
 
 use super::{Ecs, ask, list};
+use crate::change::{TagChange, of_pairs};
 use crate::service::Service;
 
 /// The most services that one DescribeServices takes.
@@ -99,16 +100,13 @@ impl Ecs {
     pub async fn tag_service(
         &self,
         service: &Service,
-        (set, unset): (&[(String, String)], &[String]),
+        change: &TagChange,
         journal: &Journal,
     ) -> Result<(), Failure> {
         let (arn, name) = (&service.service_arn, &service.service_name);
+        let TagChange { set, unset } = change;
         if !set.is_empty() {
-            let tags: Vec<Value> = set
-                .iter()
-                .map(|(key, value)| json!({"key": key, "value": value}))
-                .collect();
-            let body = json!({"resourceArn": arn, "tags": tags});
+            let body = json!({"resourceArn": arn, "tags": of_pairs(set)});
             let pending = journal.begin("tag service", name);
             if let Err(refusal) = ask!(self.client, tag_resource, body) {
                 settle(pending, &refusal);

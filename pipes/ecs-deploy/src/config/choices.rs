@@ -1,6 +1,7 @@
 //! The values that single variables can have.
 
-use shared::FromText;
+use serde_json::Value;
+use shared::{Environment, FromText, document};
 
 /// The name or the ARN of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,25 @@ pub enum PauseHook {
 /// A command and its arguments: words as a shell splits them, or a JSON array of texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine(pub Vec<String>);
+
+/// Members of ECS's API as JSON or YAML text, such as `{minimumHealthyPercent: 50}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Members(pub Value);
+
+impl FromText for Members {
+    fn from_text(text: &str) -> Result<Self, String> {
+        // The step has filled in its variables already.
+        let value = document::read("it", text, &Environment::default())
+            .map_err(|failure| failure.message().to_owned())?;
+        if value.is_object() || value.is_array() {
+            Ok(Self(value))
+        } else {
+            Err(format!(
+                "unallowed value {text} (it is JSON or YAML with members of ECS's API)"
+            ))
+        }
+    }
+}
 
 /// Names have letters, digits, `-` and `_`.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
