@@ -41,6 +41,23 @@ impl Refusal {
         self.status == 401 || self.status == 403 || self.code.starts_with("AccessDenied")
     }
 
+    /// Whether it may pass by itself: AWS asked to slow down, failed, or could not be reached.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        const SLOW_DOWN: [&str; 6] = [
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "SlowDown",
+        ];
+        self.status == 0
+            || self.status == 429
+            || self.status >= 500
+            || SLOW_DOWN.contains(&self.code.as_str())
+    }
+
     /// The IAM action that AWS itself names as the missing one, as in `… is not authorized to perform:
     /// iam:PassRole on resource: …`.
     #[must_use]
@@ -155,7 +172,7 @@ where
 
 /// The failure for a refusal that a stage has looked at already.
 pub fn explained(refusal: &Refusal, doing: impl fmt::Display, action: &str) -> Failure {
-    let failure = Failure::new(format!("{doing}: {refusal}"));
+    let failure = Failure::new(format!("{doing}: {refusal}")).passing(refusal.may_pass());
     if refusal.code.starts_with("ExpiredToken") {
         failure.hint("the session ended before the work did; ask for a longer one with AWS_OIDC_SESSION_DURATION")
     } else if refusal.is_denied() {
@@ -256,5 +273,7 @@ mod tests {
             ..Refusal::default()
         };
         assert_eq!(bare.to_string(), "HTTP status 502");
+        assert!(explained(&bare, "could not look", "").may_pass());
+        assert!(!explained(&refusal, "could not look", "").may_pass());
     }
 }

@@ -11,6 +11,7 @@ pub struct Failure {
     message: String,
     facts: Vec<String>,
     hint: Option<String>,
+    may_pass: bool,
 }
 
 impl Failure {
@@ -20,6 +21,7 @@ impl Failure {
             message: message.into(),
             facts: Vec::new(),
             hint: None,
+            may_pass: false,
         }
     }
 
@@ -28,6 +30,26 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Marks it as one that may pass by itself, such as throttling or a broken connection: a stage that only looks
+    /// on may look again.
+    #[must_use]
+    pub fn passing(mut self, may_pass: bool) -> Self {
+        self.may_pass = may_pass;
+        self
+    }
+
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        self.may_pass
+    }
+
+    /// The sentence alone.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Adds a fact below the sentence; it may have several lines.

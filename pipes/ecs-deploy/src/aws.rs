@@ -1,0 +1,88 @@
+//! All that talks to AWS, a file for each kind of thing. Requests to ECS are built, signed and retried by the SDK, but
+//! their documents are JSON of our own in both directions: ECS gains members faster than an SDK of some months ago
+//! knows them, and what a file or a service holds has to come back as it was.
+
+mod definitions;
+mod deployments;
+mod evidence;
+mod services;
+mod tasks;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::Builder;
+use serde_json::Value;
+use shared::{Failure, Refusal, SdkConfig, explained};
+
+pub use self::deployments::ServiceDeployment;
+pub use self::evidence::Evidence;
+pub use self::tasks::RunTask;
+
+/// Sends `$operation` of `$client` with `$body` as its document, and gives its answer as it came, or the refusal.
+macro_rules! ask {
+    ($client:expr, $operation:ident, $body:expr) => {{
+        let answer = shared::raw::Answer::default();
+        let sent = $client
+            .$operation()
+            .customize()
+            .mutate_request(shared::raw::body(&$body))
+            .interceptor(answer.clone())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(answer),
+            Err(error) => Err(shared::Refusal::from(&error)),
+        }
+    }};
+}
+use ask;
+
+/// One cluster of one region.
+#[derive(Clone)]
+pub struct Ecs {
+    client: Client,
+    cluster: String,
+    region: String,
+}
+
+impl Ecs {
+    /// The cluster with this name or ARN, reached by `sdk`.
+    pub fn new(sdk: &SdkConfig, cluster: &str) -> Self {
+        let settings = Builder::from(sdk).interceptor(shared::LogRequests);
+        Self {
+            client: Client::from_conf(settings.build()),
+            cluster: cluster.to_owned(),
+            region: sdk
+                .region()
+                .map_or_else(String::new, |region| region.as_ref().to_owned()),
+        }
+    }
+
+    /// The region of the run.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The failure for a refusal; those that users of the existing pipe know begin with its words.
+    fn refused(&self, refusal: &Refusal, doing: &str, action: &str) -> Failure {
+        let region = &self.region;
+        match refusal.code.as_str() {
+            "ClusterNotFoundException" => Failure::new(format!(
+                "ECS cluster not found. Check your CLUSTER_NAME.: there is no cluster `{}` in `{region}` that the account of this run may see",
+                self.cluster
+            ))
+            .hint("a cluster is in one region and one account: AWS_DEFAULT_REGION has to be that region, and the role or the keys have to be of that account"),
+            "ServiceNotFoundException" => Failure::new(format!(
+                "ECS service not found. Check your SERVICE_NAME: {refusal}"
+            )),
+            _ => explained(refusal, doing, action),
+        }
+    }
+}
+
+/// The list in the member `name` of an answer; empty if there is none.
+fn list(mut answer: Value, name: &str) -> Vec<Value> {
+    match answer.get_mut(name).map(Value::take) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,382 @@
+//! Follows our deployments to their ends: looks, prints what is new, continues pause hooks if asked, counts the tasks
+//! that stop, and gives each service its ending. One DescribeServices looks at all services of the run.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shared::{Failure, Journal};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::aws::{Ecs, ServiceDeployment};
+use crate::causes::{self, Group};
+use crate::config::{PauseHook, Wait};
+use crate::pace::{self, Moment};
+use crate::progress::Progress;
+use crate::rollout::{Ours, Verdict};
+use crate::service::Service;
+use crate::task::Task;
+
+/// How long looks may fail one after another before the run gives up.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How often the service deployment of an update is looked for.
+const SEARCHES: u32 = 4;
+/// Words of events that come with a task that stopped.
+const BAD_NEWS: [&str; 5] = [
+    "unhealthy",
+    "unable",
+    "failed",
+    "has stopped",
+    "rolling back",
+];
+
+/// One service on its way.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    /// Its name.
+    pub name: String,
+    /// What our update started.
+    pub ours: Ours,
+    /// As the last look showed it.
+    pub service: Service,
+    /// ARNs of the service deployments before the update; none if that is not known.
+    pub known: Option<BTreeSet<String>>,
+    /// The tasks of our deployment that stopped.
+    pub stopped: Vec<Task>,
+    /// How it ended; none when it was not waited for to the end.
+    pub ending: Option<Ending>,
+    /// The last service deployment that a look showed.
+    pub detail: Option<ServiceDeployment>,
+    progress: Progress,
+    old: i64,
+    searches: u32,
+    continued: BTreeSet<String>,
+    failed_tasks: i64,
+    running: i64,
+    events: BTreeSet<String>,
+    looked_for_stops: Duration,
+    last: String,
+}
+
+/// How following a service ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By ECS's own verdict.
+    Verdict(Verdict),
+    /// By the brake: tasks stop for the same cause again and again.
+    CrashLoop(Group),
+    /// By WAIT_TIMEOUT; what was seen last.
+    Timeout(String),
+}
+
+impl Track {
+    /// A service that was just updated, which was `before` that.
+    pub fn new(before: Option<&Service>, after: Service, known: Option<BTreeSet<String>>) -> Self {
+        let ours = Ours::of_update(before, &after);
+        Self {
+            name: after.service_name.clone(),
+            old: ours.others(&after),
+            progress: Progress::new(before.unwrap_or(&after)),
+            events: after.events.iter().map(|event| event.id.clone()).collect(),
+            service: after,
+            ours,
+            known,
+            ..Self::default()
+        }
+    }
+
+    /// The same, to be followed further.
+    pub fn open(self) -> Self {
+        Self {
+            ending: None,
+            ..self
+        }
+    }
+
+    /// Whether our deployment completed.
+    pub fn is_done(&self) -> bool {
+        self.ending == Some(Ending::Verdict(Verdict::Done))
+    }
+
+    /// Whether our deployment ended otherwise.
+    pub fn is_failed(&self) -> bool {
+        self.ending.is_some() && !self.is_done()
+    }
+
+    /// Whether this look gives a reason to look for stopped tasks.
+    fn has_bad_news(&mut self, service: &Service) -> bool {
+        let Some(ours) = service.deployment(&self.ours.deployment) else {
+            return false;
+        };
+        let mut is_bad = ours.failed_tasks > self.failed_tasks || ours.running_count < self.running;
+        (self.failed_tasks, self.running) = (ours.failed_tasks, ours.running_count);
+        for event in &service.events {
+            let is_new = self.events.insert(event.id.clone());
+            is_bad |= is_new && BAD_NEWS.iter().any(|words| event.message.contains(words));
+        }
+        is_bad
+    }
+}
+
+/// What follows them.
+pub struct Follower<'a> {
+    /// Where they are.
+    pub ecs: &'a Ecs,
+    /// How long, and what to do meanwhile.
+    pub wait: Wait,
+    /// What is changed on the way.
+    pub journal: &'a Journal,
+    /// Whether the failure of one ends the waiting for the others.
+    pub stop_at_first: bool,
+}
+
+impl Follower<'_> {
+    /// Follows all of them until each has its ending.
+    ///
+    /// # Errors
+    /// When they can no longer be looked at.
+    pub async fn follow(&self, tracks: &mut [Track]) -> Result<(), Failure> {
+        let start = Instant::now();
+        let interval = self.wait.interval;
+        let (mut calls, mut looks) = (0, 0_u32);
+        let mut failing_since = None;
+        loop {
+            let left = self.wait.timeout.saturating_sub(start.elapsed());
+            let before = calls;
+            let look = self.look(tracks, start.elapsed(), &mut calls);
+            match timeout(left, look).await {
+                Ok(Ok(())) => failing_since = None,
+                Ok(Err(failure)) if failure.may_pass() => {
+                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > PATIENCE {
+                        return Err(failure);
+                    }
+                    if since.elapsed().is_zero() || calls == before {
+                        tracing::warn!("{}; looking again", failure.message());
+                    }
+                    calls += 1;
+                }
+                Ok(Err(failure)) => return Err(failure),
+                Err(_) => {}
+            }
+            looks += 1;
+            let is_over = tracks.iter().all(|track| track.ending.is_some())
+                || (self.stop_at_first && tracks.iter().any(Track::is_failed));
+            if is_over {
+                return Ok(());
+            }
+            let open = || tracks.iter().filter(|track| track.ending.is_none());
+            let progress = open()
+                .map(|track| track.ours.progress(&track.service, track.old))
+                .fold(1.0, f64::min);
+            let moment = Moment {
+                elapsed: start.elapsed(),
+                calls,
+                per_look: (calls / looks).max(1),
+                progress,
+            };
+            let mut pause = pace::jittered(pace::pause(interval, moment), dice());
+            if failing_since.is_some() {
+                // Asked to slow down, or nobody there.
+                pause = pause.max(interval / 2);
+            }
+            let left = self.wait.timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                for track in tracks.iter_mut().filter(|track| track.ending.is_none()) {
+                    track.ending = Some(Ending::Timeout(track.last.clone()));
+                }
+                return Ok(());
+            }
+            sleep(pause.min(left)).await;
+        }
+    }
+
+    async fn look(
+        &self,
+        tracks: &mut [Track],
+        at: Duration,
+        calls: &mut u32,
+    ) -> Result<(), Failure> {
+        let names: Vec<String> = tracks
+            .iter()
+            .filter(|track| track.ending.is_none())
+            .map(|track| track.name.clone())
+            .collect();
+        *calls += u32::try_from(names.len().div_ceil(10)).unwrap_or(1);
+        let services = self.ecs.services(&names).await?;
+        let open = tracks.iter_mut().filter(|track| track.ending.is_none());
+        for (track, service) in open.zip(services) {
+            let Some(service) = service else {
+                return Err(Failure::new(format!(
+                    "ECS service not found. Check your SERVICE_NAME: `{}` was deleted while it was waited for",
+                    track.name
+                )));
+            };
+            self.look_at(track, service, at, calls).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(
+        &self,
+        track: &mut Track,
+        service: Service,
+        at: Duration,
+        calls: &mut u32,
+    ) -> Result<(), Failure> {
+        self.find_service_deployment(track, &service, calls).await?;
+        let mut verdict = track.ours.judge(&service, None);
+        track.detail = None;
+        if let Some(arn) = track.ours.service_deployment.clone()
+            && (service.is_staged() || !matches!(verdict, Verdict::Waiting(_)))
+        {
+            *calls += 1;
+            track.detail = self.ecs.service_deployment(&arn).await?;
+            verdict = track.ours.judge(&service, track.detail.as_ref());
+        }
+        for line in track
+            .progress
+            .lines(&service, &track.ours, track.detail.as_ref(), at)
+        {
+            tracing::info!("{line}");
+        }
+        let bad_news = track.has_bad_news(&service);
+        track.service = service;
+        match verdict {
+            Verdict::Waiting(seen) => track.last = seen,
+            verdict => {
+                track.ending = Some(Ending::Verdict(verdict));
+                return Ok(());
+            }
+        }
+        self.answer_hooks(track, calls).await?;
+        let long_ago = at.saturating_sub(track.looked_for_stops) >= self.wait.interval * 4;
+        if track.ours.is_new && self.wait.crash_loop_limit > 0 && (bad_news || long_ago) {
+            track.looked_for_stops = at;
+            *calls += 2;
+            self.count_stops(track).await?;
+        }
+        Ok(())
+    }
+
+    /// UpdateService does not answer which service deployment it started: it is the one that was not there before.
+    async fn find_service_deployment(
+        &self,
+        track: &mut Track,
+        service: &Service,
+        calls: &mut u32,
+    ) -> Result<(), Failure> {
+        let is_found = track.ours.service_deployment.is_some();
+        if is_found || !track.ours.is_new || track.searches >= SEARCHES {
+            return Ok(());
+        }
+        track.searches += 1;
+        *calls += 1;
+        let briefs = match self
+            .ecs
+            .service_deployments(&service.service_name, &[])
+            .await
+        {
+            Ok(briefs) => briefs,
+            Err(failure) if failure.may_pass() => return Err(failure),
+            Err(failure) => {
+                tracing::warn!(
+                    "{failure}\n  the verdict is taken from the deployments that the service lists"
+                );
+                track.searches = SEARCHES;
+                return Ok(());
+            }
+        };
+        if briefs.is_empty() {
+            // No service deployments here; a new one would show by the second look.
+            track.searches = track.searches.max(SEARCHES - 1);
+        }
+        let id = track.ours.deployment.rsplit('/').next().unwrap_or_default();
+        let is_new = |arn: &str| {
+            track
+                .known
+                .as_ref()
+                .is_none_or(|known| !known.contains(arn))
+        };
+        // The number of our deployment is that of its service revision; where it is not, ours is the oldest new one.
+        let by_number = briefs.iter().find(|brief| {
+            is_new(&brief.service_deployment_arn)
+                && !id.is_empty()
+                && brief
+                    .target_service_revision_arn
+                    .ends_with(&format!("/{id}"))
+        });
+        let oldest = briefs
+            .iter()
+            .rev()
+            .find(|brief| is_new(&brief.service_deployment_arn))
+            .filter(|_| track.known.is_some());
+        track.ours.service_deployment = by_number
+            .or(oldest)
+            .map(|brief| brief.service_deployment_arn.clone());
+        Ok(())
+    }
+
+    async fn answer_hooks(&self, track: &mut Track, calls: &mut u32) -> Result<(), Failure> {
+        let Some(detail) = track.detail.clone() else {
+            return Ok(());
+        };
+        let (arn, name) = (&detail.service_deployment_arn, &track.name);
+        let waiting = detail
+            .lifecycle_hook_details
+            .iter()
+            .filter(|hook| hook.target_type == "PAUSE" && hook.status == "AWAITING_ACTION");
+        for hook in waiting {
+            if !track.continued.insert(hook.hook_id.clone()) {
+                continue;
+            }
+            let stage = detail.lifecycle_stage.as_deref().unwrap_or("?");
+            match self.wait.pause_hook {
+                PauseHook::Continue => {
+                    *calls += 1;
+                    self.ecs
+                        .continue_deployment(arn, &hook.hook_id, self.journal)
+                        .await?;
+                    tracing::info!(
+                        "{name}: continued the deployment that a pause hook held at {stage}"
+                    );
+                }
+                PauseHook::Wait => tracing::warn!(
+                    "{name}: a pause hook holds the deployment at {stage}; continue it with `aws ecs continue-service-deployment --service-deployment-arn {arn} --hook-id {}`, or else ECS does `{}` by itself later",
+                    hook.hook_id,
+                    hook.timeout_action.as_deref().unwrap_or("ROLLBACK")
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the tasks of our deployment that stopped, and ends it when the same fault ended too many.
+    async fn count_stops(&self, track: &mut Track) -> Result<(), Failure> {
+        let tasks = match self.ecs.stopped_tasks(&track.name).await {
+            Ok(tasks) => tasks,
+            Err(failure) if failure.may_pass() => return Err(failure),
+            Err(failure) => {
+                // Without them the deployment can still be followed.
+                tracing::warn!("{failure}\n  the crash-loop brake is off");
+                track.looked_for_stops = Duration::MAX;
+                return Ok(());
+            }
+        };
+        track.stopped = tasks
+            .into_iter()
+            .filter(|task| task.started_by == track.ours.deployment)
+            .collect();
+        let groups = causes::group(&track.stopped);
+        if let Some(group) = causes::crash_loop(&groups, self.wait.crash_loop_limit) {
+            track.ending = Some(Ending::CrashLoop(group.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// A number from 0 to 1 by the keys of a hasher, which the standard library draws at random.
+fn dice() -> f64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let bits = RandomState::new().build_hasher().finish() >> 40;
+    f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(1_u32 << 24)
+}

@@ -1,0 +1,234 @@
+//! The way back: to the last deployment that was successful, which is found in the service's history and is not simply
+//! the one before: that may have failed too. Its own end is followed and said like that of any deployment.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use shared::Failure;
+
+use crate::apply::{Deploy, Step};
+use crate::config::Wait;
+use crate::follow::{Ending, Follower, Track};
+use crate::outcome;
+use crate::plan::{Action, ServicePlan};
+use crate::rollout::Verdict;
+use crate::service::{Service, short};
+
+/// What gives a service back what it had.
+#[derive(Clone, Debug, Default)]
+pub struct Way {
+    /// Members of UpdateService.
+    pub members: Map<String, Value>,
+    /// The service as it was; none if it was created by this run.
+    pub before: Option<Service>,
+}
+
+impl Way {
+    /// Of a service of the plan.
+    pub fn of(plan: &ServicePlan) -> Self {
+        let members = match &plan.action {
+            Action::Update { back, .. } => back.clone(),
+            _ => Map::new(),
+        };
+        Self {
+            members,
+            before: plan.live.clone(),
+        }
+    }
+}
+
+/// What the way back of one service is.
+#[derive(Clone, Debug, PartialEq)]
+enum Target {
+    /// ECS itself takes a deployment back that is under way.
+    Stop(String),
+    /// An update to this task definition.
+    Definition(String),
+    /// Nothing, for this reason.
+    Nothing(String),
+}
+
+/// After a failure: the failed services go back if ROLLBACK says so, and the others if ROLLBACK_SIBLINGS does or `all`
+/// have to; then the failure says what became of that.
+pub async fn after_failure(
+    deploy: &Deploy<'_>,
+    steps: Vec<Step>,
+    failure: Failure,
+    all: bool,
+) -> Failure {
+    let (config, wait) = (deploy.config, deploy.config.wait);
+    let Some(wait) = wait.filter(|_| config.rollback || config.rollback_siblings) else {
+        return failure;
+    };
+    let is_asked_for = |step: &Step| {
+        if step.track.is_failed() {
+            config.rollback
+        } else {
+            config.rollback_siblings || (all && config.rollback)
+        }
+    };
+    let mut failure = failure;
+    let mut under_way = Vec::new();
+    for step in steps.iter().filter(|step| is_asked_for(step)) {
+        let name = &step.track.name;
+        match begin(deploy, step).await {
+            Ok(Begun::Track(track)) => under_way.push(*track),
+            Ok(Begun::Nothing(why)) => {
+                failure = failure.fact(format!("`{name}` was not rolled back: {why}"))
+            }
+            Err(refused) => {
+                failure = failure.fact(format!("`{name}` could not be rolled back: {refused}"));
+            }
+        }
+    }
+    for line in watch(deploy, under_way, wait).await {
+        failure = failure.fact(line);
+    }
+    failure
+}
+
+enum Begun {
+    Track(Box<Track>),
+    Nothing(String),
+}
+
+async fn begin(deploy: &Deploy<'_>, step: &Step) -> Result<Begun, Failure> {
+    let name = &step.track.name;
+    match target(deploy, step).await? {
+        Target::Nothing(why) => Ok(Begun::Nothing(why)),
+        Target::Stop(arn) => {
+            tracing::info!("Rolling back the deployment of {name}");
+            deploy
+                .ecs
+                .roll_back_deployment(&arn, deploy.journal)
+                .await?;
+            Ok(Begun::Track(Box::new(step.track.clone().open())))
+        }
+        Target::Definition(arn) => {
+            tracing::info!("Rolling back {name} to {}", short(&arn));
+            let mut members = Value::Object(step.way.members.clone());
+            members["taskDefinition"] = json!(arn);
+            let after = deploy
+                .ecs
+                .update_service(name, &members, deploy.journal)
+                .await?;
+            let known = step.track.known.clone().map(|mut known| {
+                known.extend(step.track.ours.service_deployment.clone());
+                known
+            });
+            Ok(Begun::Track(Box::new(Track::new(
+                Some(&step.track.service),
+                after,
+                known,
+            ))))
+        }
+    }
+}
+
+async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
+    let track = &step.track;
+    let nothing = |why: &str| Ok(Target::Nothing(why.to_owned()));
+    match &track.ending {
+        Some(Ending::Verdict(Verdict::RolledBack { .. })) => {
+            return nothing("ECS did so already");
+        }
+        Some(Ending::Verdict(Verdict::Superseded(_))) => {
+            return nothing("another deploy took it over");
+        }
+        _ => {}
+    }
+    let Some(before) = &step.way.before else {
+        return nothing("this run created it, so there is nothing to go back to");
+    };
+    let is_under_way = !matches!(track.ending, Some(Ending::Verdict(_)));
+    if let (true, true, Some(arn)) = (
+        track.service.is_staged(),
+        is_under_way,
+        &track.ours.service_deployment,
+    ) {
+        return Ok(Target::Stop(arn.clone()));
+    }
+    let ours = track.ours.service_deployment.as_deref();
+    let history = successful(deploy, &track.name, ours).await?;
+    let arn = match history.into_iter().next() {
+        Some(arn) => arn,
+        // Without a history the service itself shows whether what it ran had completed.
+        None if before.is_settled() => before.task_definition.clone(),
+        None => {
+            return nothing("no deployment before this one is known to have been successful");
+        }
+    };
+    if arn == track.ours.task_definition && step.way.members.is_empty() {
+        return Ok(Target::Nothing(format!(
+            "the last successful deployment ran the same revision `{}`",
+            short(&arn)
+        )));
+    }
+    Ok(Target::Definition(arn))
+}
+
+/// The task definitions of the successful deployments of a service, the newest first, but for the deployment `except`.
+pub async fn successful(
+    deploy: &Deploy<'_>,
+    service: &str,
+    except: Option<&str>,
+) -> Result<Vec<String>, Failure> {
+    let briefs = deploy
+        .ecs
+        .service_deployments(service, &["SUCCESSFUL"])
+        .await?;
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for brief in briefs {
+        if Some(brief.service_deployment_arn.as_str()) == except
+            || brief.status != "SUCCESSFUL"
+            || !seen.insert(brief.target_service_revision_arn.clone())
+        {
+            continue;
+        }
+        let revision = deploy
+            .ecs
+            .service_revision(&brief.target_service_revision_arn)
+            .await?;
+        if let Some(arn) =
+            revision.and_then(|each| each["taskDefinition"].as_str().map(str::to_owned))
+        {
+            found.push(arn);
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Follows the ways back, and says how each ended.
+async fn watch(deploy: &Deploy<'_>, mut tracks: Vec<Track>, wait: Wait) -> Vec<String> {
+    if tracks.is_empty() {
+        return Vec::new();
+    }
+    let follower = Follower {
+        ecs: deploy.ecs,
+        wait,
+        journal: deploy.journal,
+        stop_at_first: false,
+    };
+    let followed = follower.follow(&mut tracks).await;
+    let mut lines: Vec<String> = tracks
+        .iter()
+        .map(|track| {
+            let (name, to) = (&track.name, short(&track.service.task_definition));
+            match &track.ending {
+                Some(Ending::Verdict(Verdict::Done | Verdict::RolledBack { .. })) => {
+                    format!("`{name}` was rolled back to `{to}`, and that deployment completed")
+                }
+                _ => {
+                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs());
+                    format!("`{name}` was told to go back to `{to}`, but {sentence}")
+                }
+            }
+        })
+        .collect();
+    if let Err(failure) = followed {
+        lines.push(format!("the way back could not be followed: {failure}"));
+    }
+    lines
+}
