@@ -71,7 +71,11 @@ impl Deploy<'_> {
         Ok(self.outcome(plan, &definition, &steps))
     }
 
-    async fn definition(&self, plan: &Plan) -> Result<String, Failure> {
+    /// Registers the definition if it is new, and gives the ARN of what is to run.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn definition(&self, plan: &Plan) -> Result<String, Failure> {
         tracing::info!("Updating the task definition...");
         let arn = match &plan.definition {
             DefinitionPlan::Register(_) => self.ecs.register(&plan.wished, self.journal).await?,

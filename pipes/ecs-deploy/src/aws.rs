@@ -13,7 +13,7 @@ use aws_sdk_ecs::config::Builder;
 use serde_json::Value;
 use shared::{Failure, Refusal, SdkConfig, explained};
 
-pub use self::deployments::ServiceDeployment;
+pub use self::deployments::{Brief, ServiceDeployment};
 pub use self::evidence::Evidence;
 pub use self::tasks::RunTask;
 
