@@ -233,7 +233,8 @@ impl Deploy<'_> {
         let mut all = Vec::new();
         let mut failure: Option<Failure> = None;
         for step in steps.iter().filter(|step| step.track.is_failed()) {
-            let (sentence, hint) = outcome::sentence(&step.track, wait.timeout.as_secs());
+            let (sentence, hint) =
+                outcome::sentence(&step.track, wait.timeout.as_secs(), self.config.rollback);
             let findings = search.of_service(&step.track).await;
             failure = Some(
                 match failure {

@@ -257,7 +257,7 @@ async fn watch(deploy: &Deploy<'_>, mut tracks: Vec<Track>, wait: Wait) -> Vec<S
                     format!("`{name}` was rolled back to `{to}`, and that deployment completed")
                 }
                 _ => {
-                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs());
+                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs(), true);
                     format!("`{name}` was told to go back to `{to}`, but {sentence}")
                 }
             }

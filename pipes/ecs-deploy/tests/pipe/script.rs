@@ -40,7 +40,10 @@ pub fn with(mut value: Value, name: &str, member: Value) -> Value {
 
 /// The service with these deployments, the newest first, and these events, the newest first.
 pub fn service(deployments: &[Value], events: &[&str]) -> Value {
-    let running: i64 = deployments.iter().filter_map(|each| each["runningCount"].as_i64()).sum();
+    let running: i64 = deployments
+        .iter()
+        .filter_map(|each| each["runningCount"].as_i64())
+        .sum();
     // An event keeps its id from look to look.
     let events: Vec<Value> = events
         .iter()
@@ -60,7 +63,10 @@ pub fn look(service: &Value) -> Reply {
 
 /// The service before the update.
 pub fn before() -> Value {
-    service(&[deployment(OLD, "PRIMARY", 6, "COMPLETED", 2)], &["has reached a steady state."])
+    service(
+        &[deployment(OLD, "PRIMARY", 6, "COMPLETED", 2)],
+        &["has reached a steady state."],
+    )
 }
 
 /// The service while it rolls, with so many new and old tasks.
@@ -106,7 +112,10 @@ pub fn timeline() -> Timeline {
         .on("DescribeServices", [look(&before())])
         .on("DescribeTaskDefinition", [Reply::json(&described(6))])
         .on("RegisterTaskDefinition", [Reply::json(&described(7))])
-        .on("UpdateService", [Reply::json(&json!({"service": rolling(0, 2, &[])}))])
+        .on(
+            "UpdateService",
+            [Reply::json(&json!({"service": rolling(0, 2, &[])}))],
+        )
         .on("ListServiceDeployments", [list("serviceDeployments")])
         .on("ListTasks", [list("taskArns")])
         .on("DescribeTasks", [list("tasks")])
@@ -123,8 +132,14 @@ pub fn rollout(timeline: Timeline, looks: impl IntoIterator<Item = Value>) -> Ti
 pub fn stops(timeline: Timeline, tasks: &[Value]) -> Timeline {
     let arns: Vec<&Value> = tasks.iter().map(|task| &task["taskArn"]).collect();
     timeline
-        .on(Call::to("ListTasks").after("UpdateService"), [Reply::json(&json!({"taskArns": arns}))])
-        .on(Call::to("DescribeTasks").after("UpdateService"), [Reply::json(&json!({"tasks": tasks, "failures": []}))])
+        .on(
+            Call::to("ListTasks").after("UpdateService"),
+            [Reply::json(&json!({"taskArns": arns}))],
+        )
+        .on(
+            Call::to("DescribeTasks").after("UpdateService"),
+            [Reply::json(&json!({"tasks": tasks, "failures": []}))],
+        )
 }
 
 /// The pipe that deploys the image `example/web:7` with access keys, and waits with looks of a fraction of a second.
@@ -147,7 +162,9 @@ pub fn pipe(aws: &Proxy) -> Pipe<'_> {
 pub fn changes(aws: &Proxy) -> Vec<String> {
     let mut operations = aws.operations();
     operations.retain(|operation| {
-        !["Describe", "List", "Get"].iter().any(|verb| operation.starts_with(verb))
+        !["Describe", "List", "Get"]
+            .iter()
+            .any(|verb| operation.starts_with(verb))
     });
     operations
 }
