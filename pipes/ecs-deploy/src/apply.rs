@@ -71,7 +71,11 @@ impl Deploy<'_> {
         Ok(self.outcome(plan, &definition, &steps))
     }
 
-    async fn definition(&self, plan: &Plan) -> Result<String, Failure> {
+    /// Registers the definition if it is new, and gives the ARN of what is to run.
+    ///
+    /// # Errors
+    /// When ECS refuses.
+    pub async fn definition(&self, plan: &Plan) -> Result<String, Failure> {
         tracing::info!("Updating the task definition...");
         let arn = match &plan.definition {
             DefinitionPlan::Register(_) => self.ecs.register(&plan.wished, self.journal).await?,
@@ -229,7 +233,8 @@ impl Deploy<'_> {
         let mut all = Vec::new();
         let mut failure: Option<Failure> = None;
         for step in steps.iter().filter(|step| step.track.is_failed()) {
-            let (sentence, hint) = outcome::sentence(&step.track, wait.timeout.as_secs());
+            let (sentence, hint) =
+                outcome::sentence(&step.track, wait.timeout.as_secs(), self.config.rollback);
             let findings = search.of_service(&step.track).await;
             failure = Some(
                 match failure {

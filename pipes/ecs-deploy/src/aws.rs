@@ -13,7 +13,7 @@ use aws_sdk_ecs::config::Builder;
 use serde_json::Value;
 use shared::{Failure, Refusal, SdkConfig, explained};
 
-pub use self::deployments::ServiceDeployment;
+pub use self::deployments::{Brief, ServiceDeployment};
 pub use self::evidence::Evidence;
 pub use self::tasks::RunTask;
 
@@ -67,12 +67,12 @@ impl Ecs {
         let region = &self.region;
         match refusal.code.as_str() {
             "ClusterNotFoundException" => Failure::new(format!(
-                "ECS cluster not found. Check your CLUSTER_NAME.: there is no cluster `{}` in `{region}` that the account of this run may see",
+                "ECS cluster not found. Check your CLUSTER_NAME. There is no cluster `{}` in `{region}` that the account of this run may see",
                 self.cluster
             ))
             .hint("a cluster is in one region and one account: AWS_DEFAULT_REGION has to be that region, and the role or the keys have to be of that account"),
             "ServiceNotFoundException" => Failure::new(format!(
-                "ECS service not found. Check your SERVICE_NAME: {refusal}"
+                "ECS service not found. Check your SERVICE_NAME. {doing}: {refusal}"
             )),
             _ => explained(refusal, doing, action),
         }

@@ -81,7 +81,11 @@ impl Cause {
         {
             return format!("the image of `{container}` could not be pulled");
         }
-        if self.unhealthy {
+        // What was told to stop for its health did not fail by itself, whatever its exit code.
+        if self.stopped_reason.contains("ELB health checks") {
+            return "the health check of the load balancer failed".to_owned();
+        }
+        if self.unhealthy || self.stopped_reason.contains("container health checks") {
             return format!("the health check of `{container}` failed");
         }
         match (&self.container, self.exit_code) {
@@ -92,7 +96,6 @@ impl Cause {
             (Some(name), None) if self.stop_code == "TaskFailedToStart" => {
                 format!("`{name}` never started")
             }
-            _ if self.stopped_reason.contains("health checks") => "health checks failed".to_owned(),
             _ if self.stop_code.is_empty() => "stopped".to_owned(),
             _ => format!("stopped: {}", self.stop_code),
         }

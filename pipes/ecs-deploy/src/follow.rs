@@ -207,7 +207,7 @@ impl Follower<'_> {
         for (track, service) in open.zip(services) {
             let Some(service) = service else {
                 return Err(Failure::new(format!(
-                    "ECS service not found. Check your SERVICE_NAME: `{}` was deleted while it was waited for",
+                    "ECS service not found. Check your SERVICE_NAME. `{}` was deleted while it was waited for",
                     track.name
                 )));
             };

@@ -5,6 +5,7 @@ mod apply;
 mod aws;
 mod causes;
 mod change;
+mod commands;
 mod config;
 mod definition;
 mod findings;
@@ -30,7 +31,7 @@ use shared::{Access, Environment, Failure, Journal, Outcome, Settings, wait};
 use crate::apply::Deploy;
 use crate::aws::{Ecs, Evidence};
 use crate::change::Wish;
-use crate::config::Config;
+use crate::config::{CommandName, Config};
 use crate::observe::observe;
 use crate::one_off::Run;
 use crate::plan::Plan;
@@ -43,11 +44,12 @@ fn main() -> ExitCode {
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
     let (config, access) = shared::configure::<Config>(environment, PIPE)?;
-    let work = Box::pin(deploy(&config, environment, access, journal));
+    check_region(&config, access.region())?;
+    let work = Box::pin(work(&config, environment, access, journal));
     wait::within(config.deadline(), "WAIT_TIMEOUT", work).await
 }
 
-async fn deploy(
+async fn work(
     config: &Config,
     environment: &Environment,
     access: Access,
@@ -59,16 +61,6 @@ async fn deploy(
     let ecs = Ecs::new(&sdk, &config.cluster.0);
     let evidence = Evidence::new(&sdk);
     let run = Run::new(environment);
-    let observed = observe(config, environment, &ecs).await?;
-    let plan = Plan::new(config, observed, &wish)?;
-    journal.plan(plan.to_json());
-    shared::log::line(plan.lines());
-    if config.dry_run {
-        return Ok(Outcome {
-            summary: "DRY_RUN: nothing was changed".to_owned(),
-            ..Outcome::default()
-        });
-    }
     let deploy = Deploy {
         config,
         ecs: &ecs,
@@ -76,5 +68,34 @@ async fn deploy(
         journal,
         run: &run,
     };
+    match config.command {
+        CommandName::Status => return commands::status(&deploy).await,
+        CommandName::Rollback => return commands::roll_back(&deploy).await,
+        CommandName::Deploy | CommandName::Diff | CommandName::RunTask => {}
+    }
+    let observed = observe(config, environment, &ecs).await?;
+    let plan = Plan::new(config, observed, &wish)?;
+    journal.plan(plan.to_json());
+    if config.command == CommandName::RunTask {
+        return commands::run_task(&deploy, &plan).await;
+    }
+    shared::log::line(plan.lines());
+    if config.command == CommandName::Diff {
+        return commands::diff(&deploy, &plan);
+    }
+    if config.dry_run {
+        return Ok(commands::dry_run());
+    }
     deploy.apply(&plan).await
+}
+
+/// A cluster of another region is simply not found there, which helps nobody.
+fn check_region(config: &Config, region: &str) -> Result<(), Failure> {
+    match config.cluster.region() {
+        Some(other) if other != region => Err(Failure::new(format!(
+            "CLUSTER_NAME is in `{other}`, and this run is for `{region}`"
+        ))
+        .hint(format!("set AWS_DEFAULT_REGION to `{other}`"))),
+        _ => Ok(()),
+    }
 }

@@ -110,7 +110,7 @@ pub async fn services(
 
 fn not_found(name: &str, config: &Config, ecs: &Ecs) -> Failure {
     Failure::new(format!(
-        "ECS service not found. Check your SERVICE_NAME: there is no service `{name}` in the cluster `{}` of `{}`",
+        "ECS service not found. Check your SERVICE_NAME. There is no service `{name}` in the cluster `{}` of `{}`",
         config.cluster.name(),
         ecs.region()
     ))
@@ -138,7 +138,7 @@ fn read_file(config: &Config, environment: &Environment) -> Result<Option<Defini
         Err(error) => {
             let here = std::env::current_dir().unwrap_or_default();
             Err(Failure::new(format!(
-                "Not able to find {name} in your repository.: {error}"
+                "Not able to find {name} in your repository. {error}"
             ))
             .hint(format!(
                 "TASK_DEFINITION is a path from `{}`, a family, `family:revision` or an ARN",

@@ -60,8 +60,8 @@ pub fn variables(
     variables
 }
 
-/// Why a service is not deployed, in one sentence, and what to do about it.
-pub fn sentence(track: &Track, timeout_seconds: u64) -> (String, Option<String>) {
+/// Why a service is not deployed, in one sentence, and what to do about it; `goes_back` if the pipe rolls back next.
+pub fn sentence(track: &Track, timeout_seconds: u64, goes_back: bool) -> (String, Option<String>) {
     let (name, id) = (&track.name, &track.ours.deployment);
     let deployment = format!("the deployment `{id}` of `{name}`");
     match &track.ending {
@@ -71,7 +71,9 @@ pub fn sentence(track: &Track, timeout_seconds: u64) -> (String, Option<String>)
                 group.tasks.len(),
                 group.cause.headline()
             ),
-            Some("CRASH_LOOP_LIMIT sets how many are too many; 0 leaves it to ECS".to_owned()),
+            (!goes_back).then(|| {
+                "ECS goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now".to_owned()
+            }),
         ),
         Some(Ending::Timeout(seen)) => (
             format!(

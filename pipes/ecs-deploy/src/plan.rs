@@ -143,7 +143,7 @@ impl Plan {
         };
         let services = services
             .into_iter()
-            .map(|(name, live)| ServicePlan::new(config, name, live, &definition, wish))
+            .map(|(name, live)| ServicePlan::new(config.force, name, live, &definition, wish))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             definition,
@@ -152,6 +152,17 @@ impl Plan {
             services,
             after,
         })
+    }
+
+    /// The way back to an earlier deployment: each service has its own definition, so that they come with the actions.
+    pub fn of_rollback(wished: Definition, arn: String, services: Vec<ServicePlan>) -> Self {
+        Self {
+            definition: DefinitionPlan::Use(arn, "the last successful before this one"),
+            wished,
+            before: None,
+            services,
+            after: None,
+        }
     }
 
     /// Whether no service needs anything.
@@ -256,8 +267,12 @@ impl Plan {
 }
 
 impl ServicePlan {
-    fn new(
-        config: &Config,
+    /// Decides for one service.
+    ///
+    /// # Errors
+    /// What cannot be changed.
+    pub fn new(
+        force: bool,
         name: String,
         live: Option<Service>,
         definition: &DefinitionPlan,
@@ -288,13 +303,13 @@ impl ServicePlan {
         let failed = service
             .primary()
             .is_some_and(|primary| primary.rollout_state.as_deref() == Some("FAILED"));
-        if config.force {
+        if force {
             reasons.push("forced".to_owned());
         } else if failed && !is_other {
             // The same definition again would start nothing by itself.
             reasons.push("its last deployment failed".to_owned());
         }
-        if config.force || (failed && !is_other) {
+        if force || (failed && !is_other) {
             members.insert("forceNewDeployment".to_owned(), json!(true));
         }
         let tags = wish.tags(&service);

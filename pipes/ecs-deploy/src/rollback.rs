@@ -1,18 +1,29 @@
 //! The way back: to the last deployment that was successful, which is found in the service's history and is not simply
 //! the one before: that may have failed too. Its own end is followed and said like that of any deployment.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 use shared::Failure;
 
 use crate::apply::{Deploy, Step};
+use crate::aws::Brief;
+use crate::change::Wish;
 use crate::config::Wait;
 use crate::follow::{Ending, Follower, Track};
 use crate::outcome;
 use crate::plan::{Action, ServicePlan};
 use crate::rollout::Verdict;
 use crate::service::{Service, short};
+
+/// Members of a service revision that UpdateService takes: what a rollback gives back beside the task definition.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html>
+const OF_REVISION: [&str; 6] = [
+    "capacityProviderStrategy",
+    "networkConfiguration",
+    "platformVersion",
+    "serviceConnectConfiguration",
+    "volumeConfigurations",
+    "vpcLatticeConfigurations",
+];
 
 /// What gives a service back what it had.
 #[derive(Clone, Debug, Default)]
@@ -149,9 +160,13 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
         return Ok(Target::Stop(arn.clone()));
     }
     let ours = track.ours.service_deployment.as_deref();
-    let history = successful(deploy, &track.name, ours).await?;
-    let arn = match history.into_iter().next() {
-        Some(arn) => arn,
+    let is_another = |brief: &Brief| Some(brief.service_deployment_arn.as_str()) != ours;
+    let history = successes(deploy, &track.name, is_another).await?;
+    let last = history
+        .iter()
+        .find_map(|revision| revision["taskDefinition"].as_str());
+    let arn = match last {
+        Some(arn) => arn.to_owned(),
         // Without a history the service itself shows whether what it ran had completed.
         None if before.is_settled() => before.task_definition.clone(),
         None => {
@@ -167,37 +182,58 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
     Ok(Target::Definition(arn))
 }
 
-/// The task definitions of the successful deployments of a service, the newest first, but for the deployment `except`.
-pub async fn successful(
+/// The service revisions of the successful deployments that `admits` takes, the newest first, as ECS keeps them.
+async fn successes(
     deploy: &Deploy<'_>,
     service: &str,
-    except: Option<&str>,
-) -> Result<Vec<String>, Failure> {
+    admits: impl Fn(&Brief) -> bool,
+) -> Result<Vec<Value>, Failure> {
     let briefs = deploy
         .ecs
         .service_deployments(service, &["SUCCESSFUL"])
         .await?;
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    for brief in briefs {
-        if Some(brief.service_deployment_arn.as_str()) == except
-            || brief.status != "SUCCESSFUL"
-            || !seen.insert(brief.target_service_revision_arn.clone())
-        {
-            continue;
-        }
-        let revision = deploy
-            .ecs
-            .service_revision(&brief.target_service_revision_arn)
-            .await?;
-        if let Some(arn) =
-            revision.and_then(|each| each["taskDefinition"].as_str().map(str::to_owned))
-        {
-            found.push(arn);
-            break;
+    let mut arns: Vec<&str> = Vec::new();
+    for brief in &briefs {
+        let arn = brief.target_service_revision_arn.as_str();
+        if brief.status == "SUCCESSFUL" && admits(brief) && !arns.contains(&arn) {
+            arns.push(arn);
         }
     }
-    Ok(found)
+    deploy.ecs.service_revisions(&arns).await
+}
+
+/// The service revision of the last successful deployment that is another than what runs now, with the change that leads
+/// back to it; none if there is none.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn earlier_success(
+    deploy: &Deploy<'_>,
+    service: &Service,
+) -> Result<Option<(String, Wish)>, Failure> {
+    let number = service.primary().map_or("", |primary| {
+        primary.id.rsplit('/').next().unwrap_or_default()
+    });
+    let is_another = |brief: &Brief| {
+        let of_now = format!("/{number}");
+        number.is_empty() || !brief.target_service_revision_arn.ends_with(&of_now)
+    };
+    for revision in successes(deploy, &service.service_name, is_another).await? {
+        let Some(arn) = revision["taskDefinition"].as_str() else {
+            continue;
+        };
+        let mut members = Map::new();
+        for member in OF_REVISION {
+            if let Some(value) = revision.get(member) {
+                members.insert(member.to_owned(), value.clone());
+            }
+        }
+        let wish = Wish::from_file(Value::Object(members), "the service revision")?;
+        if arn != service.task_definition || !wish.change(service)?.members.is_empty() {
+            return Ok(Some((arn.to_owned(), wish)));
+        }
+    }
+    Ok(None)
 }
 
 /// Follows the ways back, and says how each ended.
@@ -221,7 +257,7 @@ async fn watch(deploy: &Deploy<'_>, mut tracks: Vec<Track>, wait: Wait) -> Vec<S
                     format!("`{name}` was rolled back to `{to}`, and that deployment completed")
                 }
                 _ => {
-                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs());
+                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs(), true);
                     format!("`{name}` was told to go back to `{to}`, but {sentence}")
                 }
             }

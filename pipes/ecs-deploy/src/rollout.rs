@@ -75,7 +75,8 @@ impl Ours {
             },
             "ROLLBACK_SUCCESSFUL" => Verdict::RolledBack {
                 why: why_rolled_back(detail),
-                to: service.primary().map_or_else(String::new, |primary| {
+                // The list of the service may be a moment older.
+                to: self.successor(service).map_or_else(String::new, |primary| {
                     short(&primary.task_definition).to_owned()
                 }),
             },

@@ -62,7 +62,7 @@ impl Ecs {
         let answer: Value = answer.json()?;
         let Some(arn) = answer["taskDefinition"]["taskDefinitionArn"].as_str() else {
             return Err(Failure::new(
-                "Unable to retrieve taskDefinitionArn key.: the answer to RegisterTaskDefinition has none",
+                "Unable to retrieve taskDefinitionArn key. The answer to RegisterTaskDefinition has none",
             ));
         };
         pending.done("registered", arn);

@@ -157,17 +157,27 @@ impl Ecs {
             .map_err(|error| Failure::new(format!("could not read ECS's answer: {error}")))
     }
 
-    /// A revision of a service as ECS keeps it, with its `taskDefinition`; none if it is gone.
+    /// Revisions of a service as ECS keeps them, each with its `taskDefinition`, in the order of the ARNs; those that
+    /// are gone are left out.
     ///
     /// # Errors
-    /// When it may not be read.
-    pub async fn service_revision(&self, arn: &str) -> Result<Option<Value>, Failure> {
-        let body = json!({"serviceRevisionArns": [arn]});
+    /// When they may not be read.
+    pub async fn service_revisions(&self, arns: &[&str]) -> Result<Vec<Value>, Failure> {
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Twenty is what one request takes.
+        let body = json!({"serviceRevisionArns": &arns[..arns.len().min(20)]});
         let answer = ask!(self.client, describe_service_revisions, body).map_err(|refusal| {
-            let doing = format!("could not describe the service revision `{arn}`");
-            self.refused(&refusal, &doing, "ecs:DescribeServiceRevisions")
+            let doing = "could not describe the revisions of the service";
+            self.refused(&refusal, doing, "ecs:DescribeServiceRevisions")
         })?;
-        Ok(list(answer.json()?, "serviceRevisions").into_iter().next())
+        let found = list(answer.json()?, "serviceRevisions");
+        let of_arn = |arn: &&str| {
+            let is_it = |revision: &&Value| revision["serviceRevisionArn"] == **arn;
+            found.iter().find(is_it).cloned()
+        };
+        Ok(arns.iter().filter_map(of_arn).collect())
     }
 
     /// Lets a deployment that a pause hook holds go on.

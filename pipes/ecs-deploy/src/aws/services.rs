@@ -60,7 +60,7 @@ impl Ecs {
                 settle(pending, &refusal);
                 // The existing pipe's own words stand first.
                 let doing =
-                    format!("Failed to update the stack.: could not update the service `{name}`");
+                    format!("Failed to update the stack. Could not update the service `{name}`");
                 return Err(self.refused(&refusal, &doing, "ecs:UpdateService"));
             }
         };

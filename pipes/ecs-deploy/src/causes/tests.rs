@@ -113,7 +113,7 @@ fn causes_are_told_in_words() {
         ),
         (
             json!({"stopCode": "ServiceSchedulerInitiated", "stoppedReason": "Task failed ELB health checks in (target-group arn)"}),
-            "health checks failed",
+            "the health check of the load balancer failed",
         ),
         (
             json!({"stopCode": "TaskFailedToStart", "containers": [{"name": "web", "reason": "ResourceInitializationError"}]}),

@@ -153,6 +153,11 @@ impl Step {
             .collect()
     }
 
+    /// The documents of the requests for an operation, in order.
+    pub fn bodies(&self, operation: &str) -> Vec<Value> {
+        self.proxy.bodies(operation)
+    }
+
     /// Those of them that change something.
     pub fn changes(&self) -> Vec<String> {
         let mut requests = self.requests();
