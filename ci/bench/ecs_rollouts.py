@@ -33,6 +33,8 @@ class Rollout:
         dice = random.Random(seed)
         # Half of the rollouts wait for their tasks, the others for health checks and the old tasks behind them.
         last = dice.uniform(0.35, 0.6) if dice.random() < 0.5 else dice.uniform(0.85, 0.97)
+        # What the service's history says of its rollouts: about as long, give or take.
+        self.earlier = [seconds * dice.uniform(0.85, 1.15) for _ in range(3)]
         self.starts = sorted([last, *(dice.uniform(0.15, last) for _ in range(TASKS - 1))])
 
     def start(self):
@@ -76,18 +78,24 @@ class Rollout:
 
     def service_deployments(self):
         done = self.begin is not None and time.monotonic() >= self.done_at()
-        known = [("1", "SUCCESSFUL")]
+        known = [
+            (f"{number + 10}", "SUCCESSFUL", 1780000000.0 + number * 10000, seconds)
+            for number, seconds in enumerate(self.earlier)
+        ]
+        known.append(("1", "SUCCESSFUL", 1785000000.0, self.earlier[-1]))
         if self.begin is not None:
-            known.insert(0, ("2", "SUCCESSFUL" if done else "IN_PROGRESS"))
+            known.append(("2", "SUCCESSFUL" if done else "IN_PROGRESS", 1790000000.0, None))
         service = f"{ARN}:service/bench/{self.name}"
-        return [
-            {
+        deployments = []
+        for ident, status, start, seconds in reversed(known):
+            deployments.append({
                 "serviceDeploymentArn": f"{ARN}:service-deployment/bench/{self.name}/{ident}", "serviceArn": service,
-                "clusterArn": f"{ARN}:cluster/bench", "status": status, "createdAt": 1790000000.0,
+                "clusterArn": f"{ARN}:cluster/bench", "status": status, "createdAt": start, "startedAt": start,
                 "targetServiceRevisionArn": f"{ARN}:service-revision/bench/{self.name}/{ident}",
-            }
-            for ident, status in known
-        ]  # fmt: skip
+            })  # fmt: skip
+            if seconds is not None:
+                deployments[-1]["finishedAt"] = start + seconds
+        return deployments
 
     def answer(self, operation, body):
         if operation == "UpdateService":

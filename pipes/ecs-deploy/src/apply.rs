@@ -1,19 +1,23 @@
 //! Does what the plan says, in its order: register, the task before, all services, their ends, the task after. The only
 //! stage that changes anything, and it goes on only when the step before is proven.
 
+mod code_deploy;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::{Failure, Journal, Outcome};
 
-use crate::aws::{Ecs, Evidence};
+use crate::aws::{Ecs, Evidence, Neighbours};
 use crate::config::{Config, Wait};
 use crate::findings::Search;
 use crate::follow::{Follower, Track};
 use crate::one_off::{self, Run, Runner};
 use crate::outcome;
 use crate::plan::{Action, DefinitionPlan, Plan, ServicePlan, TaskPlan};
+use crate::prune::Pruner;
 use crate::rollback::{self, Way};
+use crate::schedules::Schedule;
 use crate::service::Service;
 
 /// What every step needs.
@@ -24,6 +28,8 @@ pub struct Deploy<'a> {
     pub ecs: &'a Ecs,
     /// Logs and target groups.
     pub evidence: &'a Evidence,
+    /// Other services of AWS.
+    pub neighbours: &'a Neighbours,
     /// What is changed.
     pub journal: &'a Journal,
     /// The step.
@@ -46,7 +52,9 @@ impl Deploy<'_> {
     pub async fn apply(&self, plan: &Plan) -> Result<Outcome, Failure> {
         let definition = self.definition(plan).await?;
         if plan.is_unchanged() {
-            return self.unchanged(plan, &definition).await;
+            let outcome = self.unchanged(plan, &definition).await?;
+            self.move_schedules(&plan.moves, &definition).await?;
+            return Ok(outcome);
         }
         if let Some(task) = &plan.before {
             self.run_task(plan, task, &definition, "before").await?;
@@ -68,7 +76,75 @@ impl Deploy<'_> {
         {
             return Err(self.go_back(plan, steps, failure, true).await);
         }
+        if let Err(failure) = self.move_schedules(&plan.moves, &definition).await {
+            return Err(self.go_back(plan, steps, failure, true).await);
+        }
+        if let (Some(keep), DefinitionPlan::Register(_)) =
+            (self.config.keep_revisions, &plan.definition)
+        {
+            self.prune(plan, &definition, &steps, keep).await;
+        }
         Ok(self.outcome(plan, &definition, &steps))
+    }
+
+    /// Moves schedules to a revision, all or none: when one is refused, those before it go back.
+    ///
+    /// # Errors
+    /// The first refusal, with what became of the others.
+    pub async fn move_schedules(
+        &self,
+        moves: &[Schedule],
+        definition: &str,
+    ) -> Result<(), Failure> {
+        let schedules = &self.neighbours.schedules;
+        for (index, schedule) in moves.iter().enumerate() {
+            let moved = schedule.moved_to(definition);
+            if let Err(failure) = schedules.put(&moved, self.journal).await {
+                let mut back = Ok(());
+                for before in &moves[..index] {
+                    back = back.and(schedules.put(before, self.journal).await);
+                }
+                return Err(failure.fact(match back {
+                    Ok(()) => {
+                        "all schedules run the revision again that they ran before".to_owned()
+                    }
+                    Err(refused) => format!("the others did not all go back: {refused}"),
+                }));
+            }
+            tracing::info!(
+                "Moved the {} to {}",
+                moved.label(),
+                crate::service::short(definition)
+            );
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, plan: &Plan, definition: &str, steps: &[Step], keep: usize) {
+        let mut needed = BTreeSet::from([definition.to_owned()]);
+        for service in plan
+            .services
+            .iter()
+            .filter_map(|service| service.live.as_ref())
+        {
+            needed.insert(service.task_definition.clone());
+        }
+        for step in steps {
+            let ours = step.track.ours.service_deployment.as_deref();
+            match rollback::last_success(self, &step.track.name, ours).await {
+                Ok(arn) => needed.extend(arn),
+                Err(failure) => {
+                    tracing::warn!("no old revision was deregistered: {failure}");
+                    return;
+                }
+            }
+        }
+        let pruner = Pruner {
+            ecs: self.ecs,
+            schedules: &self.neighbours.schedules,
+            journal: self.journal,
+        };
+        pruner.prune(plan.wished.family(), keep, &needed).await;
     }
 
     /// Registers the definition if it is new, and gives the ARN of what is to run.
@@ -125,6 +201,9 @@ impl Deploy<'_> {
 
     /// Creates or updates one service.
     async fn start(&self, plan: &ServicePlan, definition: &str) -> Result<Option<Step>, Failure> {
+        if let Some(release) = &plan.release {
+            return self.start_by_code_deploy(plan, release, definition).await;
+        }
         let name = &plan.name;
         let (after, known) = match &plan.action {
             Action::Unchanged => return Ok(None),
@@ -194,6 +273,7 @@ impl Deploy<'_> {
     async fn wait(&self, plan: &Plan, steps: Vec<Step>, wait: Wait) -> Result<Vec<Step>, Failure> {
         let follower = Follower {
             ecs: self.ecs,
+            code_deploy: &self.neighbours.code_deploy,
             wait,
             journal: self.journal,
             stop_at_first: self.config.rollback_siblings,
@@ -270,7 +350,7 @@ impl Deploy<'_> {
             .services
             .iter()
             .filter_map(|service| service.live.as_ref())
-            .filter(|service| !service.is_settled())
+            .filter(|service| !service.is_settled() && !service.is_code_deploy())
             .collect();
         if let (Some(wait), false) = (self.config.wait, open.is_empty()) {
             let steps = open
@@ -287,7 +367,12 @@ impl Deploy<'_> {
             return Ok(self.outcome(plan, definition, &steps));
         }
         let mut outcome = self.outcome(plan, definition, &[]);
-        outcome.summary = format!("unchanged: {}", outcome.summary);
+        let what = if plan.moves.is_empty() {
+            "unchanged"
+        } else {
+            "only schedules were moved"
+        };
+        outcome.summary = format!("{what}: {}", outcome.summary);
         Ok(outcome)
     }
 
@@ -302,10 +387,7 @@ impl Deploy<'_> {
             .services
             .iter()
             .find_map(|service| Some(service.live.as_ref()?.task_definition.as_str()));
-        let deployments: Vec<&str> = steps
-            .iter()
-            .map(|step| step.track.ours.deployment.as_str())
-            .collect();
+        let deployments: Vec<&str> = steps.iter().map(|step| step.track.ours.id()).collect();
         let summary = if steps.is_empty() {
             format!(
                 "the service{} {} runs {} already",

@@ -2,9 +2,13 @@
 //! their documents are JSON of our own in both directions: ECS gains members faster than an SDK of some months ago
 //! knows them, and what a file or a service holds has to come back as it was.
 
+mod code_deploy;
 mod definitions;
 mod deployments;
+mod ecr;
 mod evidence;
+mod revisions;
+mod schedules;
 mod services;
 mod tasks;
 
@@ -13,8 +17,11 @@ use aws_sdk_ecs::config::Builder;
 use serde_json::Value;
 use shared::{Failure, Refusal, SdkConfig, explained};
 
+pub use self::code_deploy::CodeDeploy;
 pub use self::deployments::{Brief, ServiceDeployment};
+pub use self::ecr::Registries;
 pub use self::evidence::Evidence;
+pub use self::schedules::Schedules;
 pub use self::tasks::RunTask;
 
 /// Sends `$operation` of `$client` with `$body` as its document, and gives its answer as it came, or the refusal.
@@ -35,6 +42,27 @@ macro_rules! ask {
     }};
 }
 use ask;
+
+/// The services of AWS beside ECS that a deploy may have to do with.
+pub struct Neighbours {
+    /// Where images come from.
+    pub registries: Registries,
+    /// What runs tasks at its time.
+    pub schedules: Schedules,
+    /// What deploys services with the controller CODE_DEPLOY.
+    pub code_deploy: CodeDeploy,
+}
+
+impl Neighbours {
+    /// Reached by `sdk`.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self {
+            registries: Registries::new(sdk),
+            schedules: Schedules::new(sdk),
+            code_deploy: CodeDeploy::new(sdk),
+        }
+    }
+}
 
 /// One cluster of one region.
 #[derive(Clone)]

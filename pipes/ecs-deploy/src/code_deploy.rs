@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::Failure;
+use shared::{Environment, Failure, document};
+
+use crate::service::Service;
 
 /// Where CodeDeploy knows the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,64 @@ impl Group {
 impl fmt::Display for Group {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "`{}` of `{}`", self.name, self.application)
+    }
+}
+
+/// How CodeDeploy deploys one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Release {
+    /// Where CodeDeploy knows it.
+    pub group: Group,
+    spec: Spec,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Spec {
+    /// A file of this path.
+    Given(String, Value),
+    /// Made for the container and its port that take the traffic.
+    Made(String, i64),
+}
+
+impl Release {
+    /// By the AppSpec of a file, else by one that is made from the service's load balancer.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub fn new(
+        group: Group,
+        file: Option<(&str, &Value)>,
+        service: &Service,
+    ) -> Result<Self, Failure> {
+        let balancers = service.load_balancers.iter();
+        let made = balancers
+            .filter_map(|each| Some((each.container_name.clone()?, each.container_port?)))
+            .next();
+        let spec = match (file, made) {
+            (Some((path, document)), _) => Spec::Given(path.to_owned(), document.clone()),
+            (None, Some((container, port))) => Spec::Made(container, port),
+            (None, None) => {
+                return Err(Failure::new(format!(
+                    "could not make an AppSpec for `{}`: the service has no load balancer",
+                    service.service_name
+                ))
+                .hint("give one with CODEDEPLOY_APPSPEC"));
+            }
+        };
+        Ok(Self { group, spec })
+    }
+
+    /// The AppSpec for a revision.
+    ///
+    /// # Errors
+    /// Those of [`app_spec_of_file`].
+    pub fn app_spec(&self, task_definition: &str) -> Result<Value, Failure> {
+        match &self.spec {
+            Spec::Given(path, document) => {
+                app_spec_of_file(document.clone(), path, task_definition)
+            }
+            Spec::Made(container, port) => Ok(app_spec(task_definition, (container, *port))),
+        }
     }
 }
 
@@ -104,6 +164,24 @@ pub fn app_spec_of_file(
     );
     drop(targets);
     Ok(document)
+}
+
+/// The task definition in the AppSpec of a deployment that was.
+#[must_use]
+pub fn revision_of(revision: &Value) -> Option<String> {
+    let content = ["appSpecContent", "string"]
+        .iter()
+        .find_map(|name| revision[*name]["content"].as_str())?;
+    let mut document = document::read("AppSpec", content, &Environment::default()).ok()?;
+    let resources = member(&mut document, "Resources")?.as_array_mut()?;
+    let target = resources
+        .first_mut()?
+        .as_object_mut()?
+        .values_mut()
+        .next()?;
+    let properties = member(target, "Properties")?;
+    let arn = member(properties, "TaskDefinition")?.as_str()?;
+    Some(arn.to_owned())
 }
 
 /// CodeDeploy takes these names with small letters too.
@@ -309,6 +387,19 @@ mod tests {
         );
         let made = app_spec(NEW, ("web", 8080));
         assert_eq!(app_spec_of_file(made.clone(), "made", NEW).unwrap(), made);
+    }
+
+    #[test]
+    fn the_revision_of_an_earlier_deployment_is_found() {
+        let content = app_spec(NEW, ("web", 8080)).to_string();
+        for revision in [
+            json!({"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}),
+            json!({"revisionType": "String", "string": {"content": format!(
+                "version: 0.0\nresources:\n- TargetService:\n    properties: {{taskDefinition: '{NEW}'}}\n")}}),
+        ] {
+            assert_eq!(revision_of(&revision).as_deref(), Some(NEW), "{revision}");
+        }
+        assert_eq!(revision_of(&json!({"revisionType": "S3"})), None);
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use shared::{Failure, Outcome};
+use shared::{Environment, Failure, Outcome};
 
 use crate::apply::Deploy;
+use crate::change::Wish;
+use crate::code_deploy::Release;
 use crate::observe;
 use crate::one_off::{self, Runner};
 use crate::plan::{Action, DefinitionPlan, Plan, ServicePlan};
@@ -85,7 +87,8 @@ pub async fn run_task(deploy: &Deploy<'_>, plan: &Plan) -> Result<Outcome, Failu
 /// # Errors
 /// When something differs and FAIL_ON_DIFFERENCE is true.
 pub fn diff(deploy: &Deploy<'_>, plan: &Plan) -> Result<Outcome, Failure> {
-    if plan.is_unchanged() && !matches!(plan.definition, DefinitionPlan::Register(_)) {
+    let is_registered = !matches!(plan.definition, DefinitionPlan::Register(_));
+    if plan.is_unchanged() && plan.moves.is_empty() && is_registered {
         return Ok(Outcome {
             summary: "no difference".to_owned(),
             variables: BTreeMap::from([("ECS_DEPLOY_DIFFERS", "false".to_owned())]),
@@ -172,23 +175,40 @@ pub async fn status(deploy: &Deploy<'_>) -> Result<Outcome, Failure> {
 ///
 /// # Errors
 /// When there is none, or the way back fails.
-pub async fn roll_back(deploy: &Deploy<'_>) -> Result<Outcome, Failure> {
-    let services = observe::services(deploy.config, deploy.ecs).await?;
+pub async fn roll_back(deploy: &Deploy<'_>, environment: &Environment) -> Result<Outcome, Failure> {
+    let Deploy {
+        config,
+        ecs,
+        neighbours,
+        ..
+    } = *deploy;
+    let app_spec = observe::read_app_spec(config, environment)?;
+    let services = observe::services(config, ecs).await?;
     let mut plans = Vec::new();
     for (name, service) in services {
         if let Some(service) = service {
-            plans.push(plan_back(deploy, name, service).await?);
+            let release = if service.is_code_deploy() {
+                Some(observe::release(config, app_spec.as_ref(), &service)?)
+            } else {
+                None
+            };
+            let (plan, arn) = plan_back(deploy, name, service, release.as_ref()).await?;
+            plans.push((ServicePlan { release, ..plan }, arn));
         }
     }
     let Some(first) = plans.first() else {
         return Err(Failure::new("no service to roll back"));
     };
     let wished = deploy.ecs.task_definition(&first.1).await?;
+    let live = plans.iter().filter_map(|(plan, _)| plan.live.as_ref());
+    let family = wished.definition.family();
+    let schedules = observe::schedules(config, live, family, ecs, neighbours).await?;
     let definitions: Vec<String> = plans.iter().map(|(_, arn)| arn.clone()).collect();
     let plan = Plan::of_rollback(
         wished.definition,
         first.1.clone(),
         plans.into_iter().map(|(plan, _)| plan).collect(),
+        &schedules,
     );
     deploy.journal.plan(plan.to_json());
     shared::log::line(plan.lines());
@@ -206,6 +226,7 @@ async fn plan_back(
     deploy: &Deploy<'_>,
     name: String,
     service: Service,
+    release: Option<&Release>,
 ) -> Result<(ServicePlan, String), Failure> {
     let none = || {
         Failure::new(format!(
@@ -214,9 +235,16 @@ async fn plan_back(
         ))
         .hint("deploy an earlier revision by its name: TASK_DEFINITION: family:revision")
     };
-    let (arn, wish) = rollback::earlier_success(deploy, &service)
-        .await?
-        .ok_or_else(none)?;
+    let found = match release {
+        Some(release) => {
+            let code_deploy = &deploy.neighbours.code_deploy;
+            let now = &service.task_definition;
+            let arn = code_deploy.earlier_success(&release.group, now).await?;
+            arn.map(|arn| (arn, Wish::default()))
+        }
+        None => rollback::earlier_success(deploy, &service).await?,
+    };
+    let (arn, wish) = found.ok_or_else(none)?;
     let found = deploy.ecs.task_definition(&arn).await?;
     if found.status != "ACTIVE" {
         return Err(Failure::new(format!(

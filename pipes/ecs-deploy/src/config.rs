@@ -42,6 +42,12 @@ pub struct Variables {
     tags: Field<Entries>,
     tags_unset: Field<List<String>>,
     tags_replace: Field<bool>,
+    pin_digest: Field<bool>,
+    schedules: Field<bool>,
+    keep_revisions: Field<u32>,
+    codedeploy_application: Field<String>,
+    codedeploy_group: Field<String>,
+    codedeploy_appspec: Field<String>,
     force_new_deployment: Field<bool>,
     desired_count: Field<u32>,
     deployment_configuration: Field<Members>,
@@ -91,6 +97,14 @@ pub struct Config {
     pub command: CommandName,
     /// What is changed in the task definition.
     pub edits: Edits,
+    /// Whether the images of ECR are registered by their digests.
+    pub pin_digest: bool,
+    /// Whether schedules of the family move to the new revision.
+    pub schedules: bool,
+    /// How many of the family's newest revisions stay; none if all do.
+    pub keep_revisions: Option<usize>,
+    /// What CodeDeploy calls the service, and how it deploys it.
+    pub code_deploy: CodeDeployWishes,
     /// Whether tasks are replaced even if nothing changed.
     pub force: bool,
     /// What is wished of the services.
@@ -113,6 +127,17 @@ pub struct Config {
     pub fail_on_difference: bool,
     /// Whether to stop after the plan.
     pub dry_run: bool,
+}
+
+/// What CodeDeploy calls a service, and how it deploys it.
+#[derive(Debug, Default)]
+pub struct CodeDeployWishes {
+    /// The application; none for the name that the console gives it.
+    pub application: Option<String>,
+    /// The deployment group, in the same way.
+    pub group: Option<String>,
+    /// A file with an AppSpec; none for one that is made.
+    pub app_spec: Option<String>,
 }
 
 /// What is wished of the services themselves.
@@ -193,6 +218,8 @@ impl Settings for Config {
         let rollback_siblings = flag("ROLLBACK_SIBLINGS", variables.rollback_siblings);
         let fail_on_difference = flag("FAIL_ON_DIFFERENCE", variables.fail_on_difference);
         let dry_run = flag("DRY_RUN", variables.dry_run);
+        let pin_digest = flag("PIN_DIGEST", variables.pin_digest);
+        let schedules = flag("SCHEDULES", variables.schedules);
 
         let asked = waiting::Asked {
             wait: variables.wait,
@@ -206,6 +233,7 @@ impl Settings for Config {
             ("ROLLBACK", rollback),
             ("ROLLBACK_SIBLINGS", rollback_siblings),
             ("RUN_TASK_AFTER", after.is_some()),
+            ("SCHEDULES", schedules),
         ];
         let needed_by = needed_by
             .iter()
@@ -294,6 +322,21 @@ impl Settings for Config {
                 "needs SERVICE_DEFINITION, the file from which it is created",
             );
         }
+        let keep_revisions = faults
+            .optional("KEEP_REVISIONS", variables.keep_revisions)
+            .map(|count| count as usize);
+        if keep_revisions == Some(0) {
+            faults.add("KEEP_REVISIONS", "unallowed value 0 (it is at least 1)");
+        }
+        let mut text = |name, field| {
+            let text: Option<String> = faults.optional(name, field);
+            text.map(|text| text.trim().to_owned())
+        };
+        let code_deploy = CodeDeployWishes {
+            application: text("CODEDEPLOY_APPLICATION", variables.codedeploy_application),
+            group: text("CODEDEPLOY_GROUP", variables.codedeploy_group),
+            app_spec: text("CODEDEPLOY_APPSPEC", variables.codedeploy_appspec),
+        };
         let log_lines = faults
             .optional("LOG_LINES", variables.log_lines)
             .unwrap_or(DEFAULT_LOG_LINES);
@@ -303,6 +346,10 @@ impl Settings for Config {
             task_definition,
             command,
             edits,
+            pin_digest,
+            schedules,
+            keep_revisions,
+            code_deploy,
             force,
             service,
             wait,

@@ -85,7 +85,7 @@ impl Definition {
         for member in members::unknown(&definition.0) {
             tracing::warn!("`{member}` of `{path}` is not known here, and sent on as it is");
         }
-        definition.check().map_err(refused)?;
+        definition.check_shape().map_err(refused)?;
         Ok(definition)
     }
 
@@ -109,8 +109,8 @@ impl Definition {
         Ok(Self(document))
     }
 
-    /// What AWS would refuse after other changes were made.
-    fn check(&self) -> Result<(), Fault> {
+    /// What makes it a definition at all.
+    fn check_shape(&self) -> Result<(), Fault> {
         if self.family().is_empty() {
             return Err(Fault::new("it has no `family`"));
         }
@@ -129,8 +129,20 @@ impl Definition {
             if containers[..index].iter().any(|other| other.name == *name) {
                 return Err(Fault::new(format!("two containers are named `{name}`")));
             }
-            if container.image.is_empty() {
-                return Err(Fault::new(format!("the container `{name}` has no `image`")));
+        }
+        Ok(())
+    }
+
+    /// What AWS would refuse when other changes were made already, once all edits are in it.
+    fn check_content(&self) -> Result<(), Fault> {
+        let containers = self.containers();
+        for Container { name, image, .. } in &containers {
+            if image.is_empty() {
+                return Err(
+                    Fault::new(format!("the container `{name}` has no `image`")).hint(format!(
+                        "give it in the file, or with IMAGES: `{name}=repository:tag`"
+                    )),
+                );
             }
             if let Some(key) = self.set_twice(name) {
                 return Err(Fault::new(format!(
@@ -219,11 +231,11 @@ impl Definition {
     /// # Errors
     /// When they are for a container that the definition does not have, or leave something that AWS refuses.
     pub fn edited(&self, edits: &Edits) -> Result<Self, Failure> {
-        let doing = format!("could not change the task definition `{}`", self.family());
+        let doing = format!("could not use the task definition `{}`", self.family());
         let mut document = self.0.clone();
         let edited = edits.apply(&mut document).and_then(|()| {
             let edited = Self(document);
-            edited.check().map(|()| edited)
+            edited.check_content().map(|()| edited)
         });
         edited.map_err(|fault| fault.failure(&doing))
     }

@@ -1,13 +1,15 @@
 //! Follows our deployments to their ends: looks, prints what is new, continues pause hooks if asked, counts the tasks
 //! that stop, and gives each service its ending. One DescribeServices looks at all services of the run.
 
+mod code_deploy;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::{Failure, Journal};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::aws::{Ecs, ServiceDeployment};
+use crate::aws::{CodeDeploy, Ecs, ServiceDeployment};
 use crate::causes::{self, Group};
 use crate::config::{PauseHook, Wait};
 use crate::pace::{self, Moment};
@@ -55,6 +57,8 @@ pub struct Track {
     events: BTreeSet<String>,
     looked_for_stops: Duration,
     last: String,
+    seen: String,
+    said: Option<Duration>,
 }
 
 /// How following a service ended.
@@ -121,6 +125,8 @@ impl Track {
 pub struct Follower<'a> {
     /// Where they are.
     pub ecs: &'a Ecs,
+    /// What deploys some of them.
+    pub code_deploy: &'a CodeDeploy,
     /// How long, and what to do meanwhile.
     pub wait: Wait,
     /// What is changed on the way.
@@ -223,6 +229,11 @@ impl Follower<'_> {
         at: Duration,
         calls: &mut u32,
     ) -> Result<(), Failure> {
+        if let Some(id) = track.ours.code_deploy.clone() {
+            return self
+                .look_at_code_deploy(track, &id, service, at, calls)
+                .await;
+        }
         self.find_service_deployment(track, &service, calls).await?;
         let mut verdict = track.ours.judge(&service, None);
         track.detail = None;

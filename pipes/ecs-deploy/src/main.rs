@@ -5,9 +5,11 @@ mod apply;
 mod aws;
 mod causes;
 mod change;
+mod code_deploy;
 mod commands;
 mod config;
 mod definition;
+mod family;
 mod findings;
 mod follow;
 mod observe;
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 use shared::{Access, Environment, Failure, Journal, Outcome, Settings, wait};
 
 use crate::apply::Deploy;
-use crate::aws::{Ecs, Evidence};
+use crate::aws::{Ecs, Evidence, Neighbours};
 use crate::change::Wish;
 use crate::config::{CommandName, Config};
 use crate::observe::observe;
@@ -60,20 +62,22 @@ async fn work(
     let sdk = access.open().await?;
     let ecs = Ecs::new(&sdk, &config.cluster.0);
     let evidence = Evidence::new(&sdk);
+    let neighbours = Neighbours::new(&sdk);
     let run = Run::new(environment);
     let deploy = Deploy {
         config,
         ecs: &ecs,
         evidence: &evidence,
+        neighbours: &neighbours,
         journal,
         run: &run,
     };
     match config.command {
         CommandName::Status => return commands::status(&deploy).await,
-        CommandName::Rollback => return commands::roll_back(&deploy).await,
+        CommandName::Rollback => return commands::roll_back(&deploy, environment).await,
         CommandName::Deploy | CommandName::Diff | CommandName::RunTask => {}
     }
-    let observed = observe(config, environment, &ecs).await?;
+    let observed = observe(config, environment, &ecs, &neighbours).await?;
     let plan = Plan::new(config, observed, &wish)?;
     journal.plan(plan.to_json());
     if config.command == CommandName::RunTask {

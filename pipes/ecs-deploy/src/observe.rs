@@ -1,13 +1,17 @@
 //! What is there and what is wished: services and task definitions are read, files too, and everything that can be
 //! refused is refused. Nothing is changed.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
 use shared::{Environment, Failure};
 
-use crate::aws::Ecs;
+use crate::aws::{Ecs, Neighbours};
+use crate::code_deploy::{Group, Release, app_spec_of_file};
 use crate::config::Config;
 use crate::definition::{Definition, Revision};
+use crate::schedules::Schedule;
 use crate::service::{Service, short};
 
 /// The services and the definitions of one run.
@@ -19,6 +23,10 @@ pub struct Observed {
     pub live: Vec<Revision>,
     /// What is wished.
     pub wished: Wished,
+    /// How CodeDeploy deploys those of the services that are its own.
+    pub releases: BTreeMap<String, Release>,
+    /// What runs tasks of the family at its time, if that is asked for.
+    pub schedules: Vec<Schedule>,
 }
 
 /// The wished task definition.
@@ -54,9 +62,11 @@ pub async fn observe(
     config: &Config,
     environment: &Environment,
     ecs: &Ecs,
+    neighbours: &Neighbours,
 ) -> Result<Observed, Failure> {
     // A broken file needs no AWS to be refused.
     let file = read_file(config, environment)?;
+    let app_spec = read_app_spec(config, environment)?;
     let services = services(config, ecs).await?;
     let mut live: Vec<Revision> = Vec::new();
     for service in services.iter().filter_map(|(_, service)| service.as_ref()) {
@@ -71,18 +81,108 @@ pub async fn observe(
         (None, None) => Source::Revision(of_services(&services, &live)?),
     };
     let wished = match source {
-        Source::Revision(revision) if config.edits.is_empty() => Wished::Revision(revision),
+        Source::Revision(revision) if config.edits.is_empty() && !config.pin_digest => {
+            Wished::Revision(revision)
+        }
         Source::Revision(Revision { definition, .. }) | Source::File(definition) => {
-            let definition = definition.edited(&config.edits)?;
+            let mut definition = definition.edited(&config.edits)?;
+            if config.pin_digest {
+                let (pinned, lines) = neighbours.registries.pin(&definition).await?;
+                lines.iter().for_each(|line| tracing::info!("{line}"));
+                definition = pinned;
+            }
             let newest = newest(&definition, &live, ecs).await;
             Wished::Definition(definition, newest)
         }
     };
+    let releases = releases(config, app_spec.as_ref(), &services, neighbours).await?;
+    let live_services = services.iter().filter_map(|(_, service)| service.as_ref());
+    let family = wished.definition().family();
+    let schedules = schedules(config, live_services, family, ecs, neighbours).await?;
     Ok(Observed {
         services,
         live,
         wished,
+        releases,
+        schedules,
     })
+}
+
+/// The AppSpec of a file, if one is given.
+///
+/// # Errors
+/// When it is not there, or is none.
+pub fn read_app_spec(config: &Config, environment: &Environment) -> Result<Option<Value>, Failure> {
+    let Some(path) = &config.code_deploy.app_spec else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(format!("could not read the AppSpec `{path}`: {error}"))
+            .hint("CODEDEPLOY_APPSPEC is a path from the directory of the step")
+    })?;
+    let document = shared::document::read(path, &text, environment)?;
+    // With any revision: that it can be used is what counts now.
+    app_spec_of_file(document.clone(), path, "")?;
+    Ok(Some(document))
+}
+
+/// How CodeDeploy deploys those of the services that are its own; it has to know them.
+async fn releases(
+    config: &Config,
+    app_spec: Option<&Value>,
+    services: &[(String, Option<Service>)],
+    neighbours: &Neighbours,
+) -> Result<BTreeMap<String, Release>, Failure> {
+    let mut releases = BTreeMap::new();
+    for (name, service) in services {
+        let Some(service) = service.as_ref().filter(|service| service.is_code_deploy()) else {
+            continue;
+        };
+        let release = release(config, app_spec, service)?;
+        let service = &service.service_name;
+        let code_deploy = &neighbours.code_deploy;
+        code_deploy.check(&release.group, service).await?;
+        releases.insert(name.clone(), release);
+    }
+    Ok(releases)
+}
+
+/// How CodeDeploy deploys a service.
+///
+/// # Errors
+/// When no AppSpec is given, and none can be made.
+pub fn release(
+    config: &Config,
+    app_spec: Option<&Value>,
+    service: &Service,
+) -> Result<Release, Failure> {
+    let wishes = &config.code_deploy;
+    let names = (wishes.application.as_deref(), wishes.group.as_deref());
+    let group = Group::new(names, config.cluster.name(), &service.service_name);
+    let file = wishes.app_spec.as_deref().zip(app_spec);
+    Release::new(group, file, service)
+}
+
+/// What runs tasks of the family in the cluster at its time, if SCHEDULES asks for that.
+///
+/// # Errors
+/// When it may not be read.
+pub async fn schedules(
+    config: &Config,
+    mut services: impl Iterator<Item = &Service>,
+    family: &str,
+    ecs: &Ecs,
+    neighbours: &Neighbours,
+) -> Result<Vec<Schedule>, Failure> {
+    if !config.schedules {
+        return Ok(Vec::new());
+    }
+    let cluster = services.find_map(|service| service.raw["clusterArn"].as_str());
+    let cluster = match cluster {
+        Some(arn) => arn.to_owned(),
+        None => ecs.cluster_arn().await?,
+    };
+    neighbours.schedules.of_family(&[cluster], family).await
 }
 
 /// The services; those that do not exist or take no deployment are refused.

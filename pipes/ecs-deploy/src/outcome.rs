@@ -62,7 +62,7 @@ pub fn variables(
 
 /// Why a service is not deployed, in one sentence, and what to do about it; `goes_back` if the pipe rolls back next.
 pub fn sentence(track: &Track, timeout_seconds: u64, goes_back: bool) -> (String, Option<String>) {
-    let (name, id) = (&track.name, &track.ours.deployment);
+    let (name, id) = (&track.name, track.ours.id());
     let deployment = format!("the deployment `{id}` of `{name}`");
     match &track.ending {
         Some(Ending::CrashLoop(group)) => (
@@ -100,8 +100,13 @@ fn of_verdict(deployment: &str, track: &Track, verdict: &Verdict) -> (String, Op
             } else {
                 format!(", to `{to}`")
             };
+            let who = if track.ours.code_deploy.is_some() {
+                "CodeDeploy"
+            } else {
+                "ECS"
+            };
             (
-                format!("{deployment} failed and ECS rolled it back{to}: {why}"),
+                format!("{deployment} failed and {who} rolled it back{to}: {why}"),
                 None,
             )
         }

@@ -8,10 +8,12 @@ use shared::Failure;
 use shared::difference::{Mask, difference};
 
 use crate::change::{TagChange, Wish};
+use crate::code_deploy::Release;
 use crate::config::{CommandName, Config, OneOff};
 use crate::definition::Definition;
 use crate::observe::{Observed, Wished};
 use crate::one_off;
+use crate::schedules::{Schedule, to_move};
 use crate::service::{Service, short};
 
 /// What a run will do, in the order in which it is done.
@@ -27,6 +29,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The task after.
     pub after: Option<TaskPlan>,
+    /// The schedules that move to the revision, as they are now.
+    pub moves: Vec<Schedule>,
 }
 
 /// Where the task definition comes from.
@@ -64,6 +68,8 @@ pub struct ServicePlan {
     pub lines: Vec<String>,
     /// Tags, which UpdateService does not take.
     pub tags: TagChange,
+    /// How CodeDeploy deploys it, if it is CodeDeploy's.
+    pub release: Option<Release>,
 }
 
 /// What is done to a service.
@@ -94,6 +100,8 @@ impl Plan {
             services,
             live,
             wished,
+            mut releases,
+            schedules,
         } = observed;
         let definition = match &wished {
             Wished::Revision(revision) => {
@@ -119,6 +127,10 @@ impl Plan {
                 }
             }
         };
+        let moves = match &definition {
+            DefinitionPlan::Register(_) => schedules,
+            DefinitionPlan::Use(arn, _) => to_move(&schedules, arn),
+        };
         let wished = wished.definition().clone();
         let containers = wished.containers();
         let task = |one_off: &Option<OneOff>, variable: &'static str| {
@@ -143,7 +155,11 @@ impl Plan {
         };
         let services = services
             .into_iter()
-            .map(|(name, live)| ServicePlan::new(config.force, name, live, &definition, wish))
+            .map(|(name, live)| {
+                let release = releases.remove(&name);
+                let plan = ServicePlan::new(config.force, name, live, &definition, wish)?;
+                Ok::<_, Failure>(ServicePlan { release, ..plan })
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self {
             definition,
@@ -151,12 +167,20 @@ impl Plan {
             before,
             services,
             after,
+            moves,
         })
     }
 
     /// The way back to an earlier deployment: each service has its own definition, so that they come with the actions.
-    pub fn of_rollback(wished: Definition, arn: String, services: Vec<ServicePlan>) -> Self {
+    pub fn of_rollback(
+        wished: Definition,
+        arn: String,
+        services: Vec<ServicePlan>,
+        schedules: &[Schedule],
+    ) -> Self {
+        let moves = to_move(schedules, &arn);
         Self {
+            moves,
             definition: DefinitionPlan::Use(arn, "the last successful before this one"),
             wished,
             before: None,
@@ -221,6 +245,10 @@ impl Plan {
         if !self.is_unchanged() {
             task(&mut out, &self.after);
         }
+        for schedule in &self.moves {
+            let (label, old) = (schedule.label(), short(&schedule.task_definition));
+            let _ = writeln!(out, "move      {label}  ({old} is not the new revision)");
+        }
         let count = |wanted: fn(&Action) -> bool| {
             self.services
                 .iter()
@@ -235,6 +263,9 @@ impl Plan {
             count(|action| matches!(action, Action::Update { .. })),
             count(|action| matches!(action, Action::Unchanged)),
         );
+        if !self.moves.is_empty() {
+            let _ = write!(out, ", move {}", self.moves.len());
+        }
         out
     }
 
@@ -262,7 +293,8 @@ impl Plan {
             }
             DefinitionPlan::Use(arn, why) => json!({"action": "use", "arn": arn, "reason": why}),
         };
-        json!({"definition": definition, "services": services})
+        let moves: Vec<String> = self.moves.iter().map(Schedule::label).collect();
+        json!({"definition": definition, "services": services, "moves": moves})
     }
 }
 
@@ -287,6 +319,7 @@ impl ServicePlan {
                 reasons: vec!["new".to_owned()],
                 lines: Vec::new(),
                 tags: TagChange::default(),
+                release: None,
             });
         };
         let change = wish.change(&service)?;
@@ -341,6 +374,7 @@ impl ServicePlan {
             reasons,
             lines,
             tags,
+            release: None,
         })
     }
 }

@@ -59,7 +59,11 @@ impl Pruner<'_> {
             in_use.extend(self.ecs.revisions_in_use(cluster, family).await?);
         }
         let scheduled = self.schedules.of_family(&clusters, family).await?;
-        in_use.extend(scheduled.into_iter().map(|schedule| schedule.task_definition));
+        in_use.extend(
+            scheduled
+                .into_iter()
+                .map(|schedule| schedule.task_definition),
+        );
         Ok(superfluous(&active, &in_use, keep))
     }
 }

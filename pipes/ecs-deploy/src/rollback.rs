@@ -7,6 +7,7 @@ use shared::Failure;
 use crate::apply::{Deploy, Step};
 use crate::aws::Brief;
 use crate::change::Wish;
+use crate::code_deploy::Release;
 use crate::config::Wait;
 use crate::follow::{Ending, Follower, Track};
 use crate::outcome;
@@ -32,6 +33,8 @@ pub struct Way {
     pub members: Map<String, Value>,
     /// The service as it was; none if it was created by this run.
     pub before: Option<Service>,
+    /// How CodeDeploy deploys it, if it is CodeDeploy's.
+    pub release: Option<Release>,
 }
 
 impl Way {
@@ -44,6 +47,7 @@ impl Way {
         Self {
             members,
             before: plan.live.clone(),
+            release: plan.release.clone(),
         }
     }
 }
@@ -109,6 +113,11 @@ async fn begin(deploy: &Deploy<'_>, step: &Step) -> Result<Begun, Failure> {
         Target::Nothing(why) => Ok(Begun::Nothing(why)),
         Target::Stop(arn) => {
             tracing::info!("Rolling back the deployment of {name}");
+            if let Some(id) = &step.track.ours.code_deploy {
+                let code_deploy = &deploy.neighbours.code_deploy;
+                code_deploy.stop(id, deploy.journal).await?;
+                return Ok(Begun::Track(Box::new(step.track.clone().open())));
+            }
             deploy
                 .ecs
                 .roll_back_deployment(&arn, deploy.journal)
@@ -118,6 +127,17 @@ async fn begin(deploy: &Deploy<'_>, step: &Step) -> Result<Begun, Failure> {
         Target::Definition(arn) => {
             tracing::info!("Rolling back {name} to {}", short(&arn));
             let mut members = Value::Object(step.way.members.clone());
+            if let Some(release) = &step.way.release {
+                if !step.way.members.is_empty() {
+                    deploy
+                        .ecs
+                        .update_service(name, &members, deploy.journal)
+                        .await?;
+                }
+                let live = &step.track.service;
+                let track = deploy.deploy_by_code_deploy(live, release, &arn).await?;
+                return Ok(Begun::Track(Box::new(track)));
+            }
             members["taskDefinition"] = json!(arn);
             let after = deploy
                 .ecs
@@ -152,6 +172,14 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
         return nothing("this run created it, so there is nothing to go back to");
     };
     let is_under_way = !matches!(track.ending, Some(Ending::Verdict(_)));
+    if let Some(id) = &track.ours.code_deploy {
+        // What CodeDeploy had made the primary one was its last success.
+        return Ok(if is_under_way {
+            Target::Stop(id.clone())
+        } else {
+            Target::Definition(before.task_definition.clone())
+        });
+    }
     if let (true, true, Some(arn)) = (
         track.service.is_staged(),
         is_under_way,
@@ -160,13 +188,8 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
         return Ok(Target::Stop(arn.clone()));
     }
     let ours = track.ours.service_deployment.as_deref();
-    let is_another = |brief: &Brief| Some(brief.service_deployment_arn.as_str()) != ours;
-    let history = successes(deploy, &track.name, is_another).await?;
-    let last = history
-        .iter()
-        .find_map(|revision| revision["taskDefinition"].as_str());
-    let arn = match last {
-        Some(arn) => arn.to_owned(),
+    let arn = match last_success(deploy, &track.name, ours).await? {
+        Some(arn) => arn,
         // Without a history the service itself shows whether what it ran had completed.
         None if before.is_settled() => before.task_definition.clone(),
         None => {
@@ -180,6 +203,23 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
         )));
     }
     Ok(Target::Definition(arn))
+}
+
+/// The task definition of the last successful deployment of a service but for the one with the ARN `except`.
+///
+/// # Errors
+/// When the history cannot be read.
+pub async fn last_success(
+    deploy: &Deploy<'_>,
+    service: &str,
+    except: Option<&str>,
+) -> Result<Option<String>, Failure> {
+    let is_another = |brief: &Brief| Some(brief.service_deployment_arn.as_str()) != except;
+    let history = successes(deploy, service, is_another).await?;
+    let last = history
+        .iter()
+        .find_map(|revision| revision["taskDefinition"].as_str());
+    Ok(last.map(str::to_owned))
 }
 
 /// The service revisions of the successful deployments that `admits` takes, the newest first, as ECS keeps them.
@@ -243,6 +283,7 @@ async fn watch(deploy: &Deploy<'_>, mut tracks: Vec<Track>, wait: Wait) -> Vec<S
     }
     let follower = Follower {
         ecs: deploy.ecs,
+        code_deploy: &deploy.neighbours.code_deploy,
         wait,
         journal: deploy.journal,
         stop_at_first: false,

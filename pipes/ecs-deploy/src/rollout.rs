@@ -16,6 +16,8 @@ pub struct Ours {
     pub task_definition: String,
     /// ARN of the service deployment, where ECS has them.
     pub service_deployment: Option<String>,
+    /// Id of the deployment of CodeDeploy, if that deploys the service.
+    pub code_deploy: Option<String>,
     /// Why ECS gave it up, once that was seen: the deployment itself can be gone by the next look.
     pub given_up: Option<String>,
 }
@@ -45,6 +47,11 @@ pub enum Verdict {
 }
 
 impl Ours {
+    /// The id by which people know the deployment.
+    pub fn id(&self) -> &str {
+        self.code_deploy.as_deref().unwrap_or(&self.deployment)
+    }
+
     /// The deployment that the answer to an update shows, where `before` is the service as it was.
     pub fn of_update(before: Option<&Service>, after: &Service) -> Self {
         let primary = after.primary().cloned().unwrap_or_default();

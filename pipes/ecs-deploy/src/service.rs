@@ -171,7 +171,9 @@ impl Service {
                 .as_deref()
                 .is_none_or(|state| state == "COMPLETED")
         };
-        self.running_count == self.desired_count && self.primary().is_some_and(is_completed)
+        // Those of CodeDeploy have task sets in the place of deployments.
+        let is_at_its_end = self.is_code_deploy() || self.primary().is_some_and(is_completed);
+        self.running_count == self.desired_count && is_at_its_end
     }
 
     /// # Errors

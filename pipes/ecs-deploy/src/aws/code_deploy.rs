@@ -8,7 +8,10 @@ use shared::{Failure, Journal, SdkConfig, explained};
 
 use super::services::settle;
 use super::{ask, list};
-use crate::code_deploy::{Deployment, Group, Target};
+use crate::code_deploy::{Deployment, Group, Target, revision_of};
+
+/// Deployments that are looked at for an earlier one.
+const HISTORY: usize = 20;
 
 /// CodeDeploy in the region of the run.
 pub struct CodeDeploy {
@@ -115,7 +118,11 @@ impl CodeDeploy {
                 return Ok(Target::default());
             }
             Err(refusal) => {
-                return Err(explained(&refusal, doing, "codedeploy:ListDeploymentTargets"));
+                return Err(explained(
+                    &refusal,
+                    doing,
+                    "codedeploy:ListDeploymentTargets",
+                ));
             }
         };
         let targets = list(answer.json()?, "targetIds");
@@ -132,6 +139,42 @@ impl CodeDeploy {
             return Ok(Target::default());
         }
         Target::deserialize(target).map_err(|error| Failure::new(format!("{doing}: {error}")))
+    }
+
+    /// The revision of the last successful deployment of a group that is another than the one that runs now.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn earlier_success(
+        &self,
+        group: &Group,
+        now: &str,
+    ) -> Result<Option<String>, Failure> {
+        let doing = format!("could not look at the deployments of {group} of CodeDeploy");
+        let body = json!({"applicationName": group.application, "deploymentGroupName": group.name,
+            "includeOnlyStatuses": ["Succeeded"]});
+        let answer = ask!(self.client, list_deployments, body)
+            .map_err(|refusal| explained(&refusal, &doing, "codedeploy:ListDeployments"))?;
+        let ids = list(answer.json()?, "deployments");
+        let mut found: Vec<(f64, String)> = Vec::new();
+        for id in ids.iter().take(HISTORY) {
+            let answer = ask!(self.client, get_deployment, json!({"deploymentId": id}))
+                .map_err(|refusal| explained(&refusal, &doing, "codedeploy:GetDeployment"))?;
+            let answer: Value = answer.json()?;
+            let info = &answer["deploymentInfo"];
+            // "The content property of the appSpecContent object in the returned revision is always null" (API reference
+            // of GetDeployment): the revision is looked up by its hash.
+            let body = json!({"applicationName": group.application, "revision": info["revision"]});
+            let answer = ask!(self.client, get_application_revision, body).map_err(|refusal| {
+                explained(&refusal, &doing, "codedeploy:GetApplicationRevision")
+            })?;
+            let answer: Value = answer.json()?;
+            if let Some(arn) = revision_of(&answer["revision"]).filter(|arn| arn != now) {
+                found.push((info["createTime"].as_f64().unwrap_or_default(), arn));
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        Ok(found.pop().map(|(_, arn)| arn))
     }
 
     /// Lets a deployment that waits for it move the traffic.

@@ -40,7 +40,9 @@ impl Registries {
         for container in definition.containers() {
             let (name, image) = (&container.name, &container.image);
             let Some(reference) = EcrImage::parse(image) else {
-                lines.push(format!("image of {name}: {image} is not in ECR and stays as it is"));
+                lines.push(format!(
+                    "image of {name}: {image} is not in ECR and stays as it is"
+                ));
                 continue;
             };
             let (digest, platforms) = self.find(image, &reference).await?;
@@ -97,7 +99,9 @@ impl Registries {
         let platforms = match Manifest::parse(manifest) {
             Manifest::Index(platforms) => platforms,
             Manifest::Single(configuration) => {
-                let platform = self.platform(&client, reference, &configuration, &doing).await?;
+                let platform = self
+                    .platform(&client, reference, &configuration, &doing)
+                    .await?;
                 platform.into_iter().collect()
             }
             Manifest::Other => Vec::new(),

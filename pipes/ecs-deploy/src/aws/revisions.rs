@@ -52,6 +52,21 @@ impl Ecs {
         }
     }
 
+    /// The ARN of the cluster of the run.
+    ///
+    /// # Errors
+    /// When it does not exist, or may not be read.
+    pub async fn cluster_arn(&self) -> Result<String, Failure> {
+        let doing = format!("could not describe the cluster `{}`", self.cluster);
+        let body = json!({"clusters": [self.cluster]});
+        let answer = ask!(self.client, describe_clusters, body)
+            .map_err(|refusal| self.refused(&refusal, &doing, "ecs:DescribeClusters"))?;
+        let answer: Value = answer.json()?;
+        let arn = answer["clusters"][0]["clusterArn"].as_str();
+        arn.map(str::to_owned)
+            .ok_or_else(|| Failure::new(format!("{doing}: there is no such cluster")))
+    }
+
     /// The revisions of a family that services or tasks of a cluster use.
     ///
     /// # Errors
@@ -104,7 +119,9 @@ impl Ecs {
             let answer = ask!(self.client, describe_tasks, body)
                 .map_err(|refusal| self.refused(&refusal, &doing, "ecs:DescribeTasks"))?;
             let tasks = list(answer.json()?, "tasks");
-            tasks.iter().for_each(|task| note(&task["taskDefinitionArn"]));
+            tasks
+                .iter()
+                .for_each(|task| note(&task["taskDefinitionArn"]));
         }
         Ok(in_use)
     }
@@ -116,7 +133,11 @@ impl Ecs {
     pub async fn deregister(&self, arn: &str, journal: &Journal) -> Result<(), Failure> {
         let name = crate::service::short(arn);
         let pending = journal.begin("deregister", name);
-        match ask!(self.client, deregister_task_definition, json!({"taskDefinition": arn})) {
+        match ask!(
+            self.client,
+            deregister_task_definition,
+            json!({"taskDefinition": arn})
+        ) {
             Ok(_) => {
                 pending.done("deregistered", name);
                 Ok(())

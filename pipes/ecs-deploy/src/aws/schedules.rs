@@ -63,7 +63,8 @@ impl Schedules {
         }
         let mut schedules = Vec::new();
         for name in names.iter().filter_map(Value::as_str) {
-            let doing = format!("could not look at the targets of the rule `{name}` of EventBridge");
+            let doing =
+                format!("could not look at the targets of the rule `{name}` of EventBridge");
             let mut body = json!({"Rule": name});
             loop {
                 let answer = ask!(self.event_bridge, list_targets_by_rule, body)
@@ -90,7 +91,11 @@ impl Schedules {
         let mut token = None;
         loop {
             let answer = shared::raw::Answer::default();
-            let sent = self.scheduler.list_schedules().set_next_token(token).customize();
+            let sent = self
+                .scheduler
+                .list_schedules()
+                .set_next_token(token)
+                .customize();
             let sent = sent.interceptor(answer.clone()).send().await;
             sent.map_err(|error| explained(&(&error).into(), doing, "scheduler:ListSchedules"))?;
             let answer: Value = answer.json()?;
@@ -126,7 +131,10 @@ impl Schedules {
     /// # Errors
     /// When it may not be changed, or there is no answer.
     pub async fn put(&self, schedule: &Schedule, journal: &Journal) -> Result<(), Failure> {
-        let (label, revision) = (schedule.label(), crate::service::short(&schedule.task_definition));
+        let (label, revision) = (
+            schedule.label(),
+            crate::service::short(&schedule.task_definition),
+        );
         let doing = format!("could not move the {label} to {revision}");
         let pending = journal.begin("move", &label);
         match &schedule.kind {

@@ -325,7 +325,11 @@ fn what_no_definition_can_say_is_refused_in_one_line() {
     let with = |change: &dyn Fn(&mut Value)| {
         let mut document = two_containers();
         change(&mut document);
-        read("task.json", &document.to_string()).unwrap_err()
+        let edited = read("task.json", &document.to_string()).and_then(|read| {
+            read.edited(&Edits::default())
+                .map_err(|failure| failure.to_string())
+        });
+        edited.unwrap_err()
     };
     let container = |name: &'static str, value: Value| {
         with(&move |document| document["containerDefinitions"][0][name] = value.clone())
@@ -378,12 +382,13 @@ fn what_no_definition_can_say_is_refused_in_one_line() {
           hint: the members of RegisterTaskDefinition begin with small letters: `containerDefinitions`
         could not use `task.json`: two containers are named `agent`
         could not use `task.json`: `containerDefinitions[0]` has no `name`
-        could not use `task.json`: the container `web` has no `image`
-        could not use `task.json`: none of its containers is `essential`
+        could not use the task definition `web`: the container `web` has no `image`
+          hint: give it in the file, or with IMAGES: `web=repository:tag`
+        could not use the task definition `web`: none of its containers is `essential`
         could not use `task.json`: `containerDefinitions[web].command` has to be a list
         could not use `task.json`: `containerDefinitions[web].portMappings[0].containerPort` has to be a whole number
         could not use `task.json`: `containerDefinitions[web].environment[A].value` has to be a text
-        could not use `task.json`: `TOKEN` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
+        could not use the task definition `web`: `TOKEN` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
           hint: take one away: `TOKEN` in ENVIRONMENT_UNSET or SECRETS_UNSET
         ");
 }
@@ -509,6 +514,17 @@ fn with_several_containers_each_is_named() {
 }
 
 #[test]
+fn a_file_may_leave_its_image_to_the_variable() {
+    let mut document = web();
+    document["containerDefinitions"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("image");
+    let body = edited(&document, [("IMAGE", "registry/web:2")]).unwrap();
+    assert_eq!(body["containerDefinitions"][0]["image"], "registry/web:2");
+}
+
+#[test]
 fn a_secret_can_take_the_place_of_a_variable() {
     let moved = edited(
         &web(),
@@ -542,13 +558,13 @@ fn edits_that_fit_nothing_are_refused_in_one_line() {
     ];
     let texts: Vec<String> = refusals.into_iter().map(Result::unwrap_err).collect();
     insta::assert_snapshot!(texts.join("\n"), @r"
-        could not change the task definition `web`: IMAGE is for a single container, and there are `web`, `agent`
+        could not use the task definition `web`: IMAGE is for a single container, and there are `web`, `agent`
           hint: name it in IMAGES: `web=registry/web:2`
-        could not change the task definition `web`: IMAGES names the container `wbe`, which it does not have; it has `web`, `agent`
-        could not change the task definition `web`: `A` of ENVIRONMENT does not say for which of the containers `web`, `agent` it is
+        could not use the task definition `web`: IMAGES names the container `wbe`, which it does not have; it has `web`, `agent`
+        could not use the task definition `web`: `A` of ENVIRONMENT does not say for which of the containers `web`, `agent` it is
           hint: write the container before it: `web:A`
-        could not change the task definition `web`: ENVIRONMENT names the container `wbe`, which it does not have; it has `web`, `agent`
-        could not change the task definition `web`: `PORT` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
+        could not use the task definition `web`: ENVIRONMENT names the container `wbe`, which it does not have; it has `web`, `agent`
+        could not use the task definition `web`: `PORT` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
           hint: take one away: `PORT` in ENVIRONMENT_UNSET or SECRETS_UNSET
         Validation errors:
         IMAGE:

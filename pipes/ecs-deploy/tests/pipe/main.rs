@@ -1,10 +1,15 @@
 //! The binary against the local AWS and against scripted timelines.
 
 mod bad_input;
+mod code_deploy;
 mod deploy;
 mod failures;
+mod pin;
+mod prune;
+mod report;
 mod rollback;
 mod rollouts;
+mod schedules;
 mod script;
 mod step;
 mod tasks;
