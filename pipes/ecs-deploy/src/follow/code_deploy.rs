@@ -1,5 +1,5 @@
 //! A look at a service that CodeDeploy deploys: the verdict is that of the deployment that we created there, and a way
-//! back by CodeDeploy is followed to its end before it is told.
+//! back by CodeDeploy is followed to its end before it is told. The pace counts the calls to ECS, not those to CodeDeploy.
 
 use std::time::Duration;
 
@@ -23,7 +23,6 @@ impl Follower<'_> {
         at: Duration,
         calls: &mut u32,
     ) -> Result<(), Failure> {
-        *calls += 1;
         let deployment = self.code_deploy.deployment(id).await?;
         // Its tasks are started by the task set that the deployment made.
         let mut sets = service.raw["taskSets"].as_array().into_iter().flatten();
@@ -40,11 +39,10 @@ impl Follower<'_> {
                 track.ending = Some(Ending::Verdict(Verdict::Done));
                 return Ok(());
             }
-            Judged::Failed(why, by) => return self.judge_failure(track, id, why, by, calls).await,
-            Judged::Ready => self.answer_ready(track, id, calls).await?,
+            Judged::Failed(why, by) => return self.judge_failure(track, id, why, by).await,
+            Judged::Ready => self.answer_ready(track, id).await?,
             Judged::Waiting => {}
         }
-        *calls += 2;
         let seen = self.code_deploy.target(id).await?.seen();
         let is_due = track
             .said
@@ -77,9 +75,7 @@ impl Follower<'_> {
         id: &str,
         why: String,
         by: Option<String>,
-        calls: &mut u32,
     ) -> Result<(), Failure> {
-        *calls += 3;
         let mut why = why;
         // What cannot be read is no reason to forget the verdict.
         if let Ok(target) = self.code_deploy.target(id).await {
@@ -107,19 +103,13 @@ impl Follower<'_> {
         Ok(())
     }
 
-    async fn answer_ready(
-        &self,
-        track: &mut Track,
-        id: &str,
-        calls: &mut u32,
-    ) -> Result<(), Failure> {
+    async fn answer_ready(&self, track: &mut Track, id: &str) -> Result<(), Failure> {
         let name = &track.name;
         if !track.continued.insert(id.to_owned()) {
             return Ok(());
         }
         match self.wait.pause_hook {
             PauseHook::Continue => {
-                *calls += 1;
                 self.code_deploy.proceed(id, self.journal).await?;
                 tracing::info!(
                     "{name}: continued the deployment `{id}` that waited to move its traffic"

@@ -51,6 +51,10 @@ fn script(states: impl IntoIterator<Item = Reply>) -> Timeline {
             "BatchGetDeploymentTargets",
             [target("Install", (1, 0.0)), target("AllowTraffic", (2, 10.0))],
         )
+        .on(
+            "DescribeTargetHealth",
+            [Reply::xml("<DescribeTargetHealthResponse><DescribeTargetHealthResult><TargetHealthDescriptions/></DescribeTargetHealthResult></DescribeTargetHealthResponse>")],
+        )
         .on("ContinueDeployment", [Reply::json(&json!({}))])
         .on("StopDeployment", [Reply::json(&json!({"status": "Pending"}))])
 }
@@ -185,7 +189,9 @@ fn at_the_deadline_it_is_stopped_if_rollback_says_so() {
             [Reply::json(&stopped)],
         )
         .on(
-            Call::to("GetDeployment").holding("d-BACK"),
+            Call::to("GetDeployment")
+                .after("StopDeployment")
+                .holding("d-BACK"),
             [Reply::json(&back)],
         )
         .start();

@@ -27,7 +27,9 @@ fn family(timeline: Timeline) -> Timeline {
             Call::to("ListServices").holding("staging"),
             [Reply::json(&json!({"serviceArns": ["staging/web"]}))],
         )
-        .on(Call::to("DescribeServices").holding("staging/web"), [look(&staging)])
+        .on(Call::to("DescribeServices")
+                .after("UpdateService")
+                .holding("staging/web"), [look(&staging)])
         .on(
             Call::to("ListTasks").holding("\"family\":\"web\""),
             [Reply::json(&json!({"taskArns": ["task"]}))],
