@@ -1,15 +1,13 @@
 //! Does what the plan says, in its order: register, the task before, all services, their ends, the task after. The only
 //! stage that changes anything, and it goes on only when the step before is proven.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 use shared::{Failure, Journal, Outcome};
 
 use crate::aws::{Ecs, Evidence};
 use crate::config::{Config, Wait};
 use crate::findings::Search;
-use crate::follow::{Follower, Track};
+use crate::follow::{Follower, Known, Track};
 use crate::one_off::{self, Run, Runner};
 use crate::outcome;
 use crate::plan::{Action, DefinitionPlan, Plan, ServicePlan, TaskPlan};
@@ -136,7 +134,7 @@ impl Deploy<'_> {
                     .ecs
                     .create_service(name, &members, self.journal)
                     .await?;
-                (after, Some(BTreeSet::new()))
+                (after, Some(Known::default()))
             }
             Action::Update {
                 members,
@@ -164,24 +162,25 @@ impl Deploy<'_> {
                 (after, known)
             }
         };
+        let is_readable = known.is_some();
+        let track = Track::new(plan.live.as_ref(), after, known);
         Ok(Some(Step {
-            track: Track::new(plan.live.as_ref(), after, known),
+            track: if is_readable {
+                track
+            } else {
+                track.without_service_deployments()
+            },
             way: Way::of(plan),
         }))
     }
 
     /// The service deployments that there are before ours; none when that is not known.
-    async fn known_deployments(&self, name: &str) -> Result<Option<BTreeSet<String>>, Failure> {
+    async fn known_deployments(&self, name: &str) -> Result<Option<Known>, Failure> {
         if self.config.wait.is_none() {
             return Ok(None);
         }
         Ok(match self.ecs.service_deployments(name, &[]).await {
-            Ok(briefs) => Some(
-                briefs
-                    .into_iter()
-                    .map(|brief| brief.service_deployment_arn)
-                    .collect(),
-            ),
+            Ok(briefs) => Some(Known::new(briefs)),
             Err(failure) => {
                 tracing::warn!(
                     "{failure}\n  the verdict is taken from the deployments that the service lists"
@@ -306,7 +305,7 @@ impl Deploy<'_> {
             .iter()
             .map(|step| step.track.ours.deployment.as_str())
             .collect();
-        let summary = if steps.is_empty() {
+        let summary = if plan.is_unchanged() && steps.is_empty() {
             format!(
                 "the service{} {} runs {} already",
                 if names.len() == 1 { "" } else { "s" },

@@ -124,7 +124,9 @@ async fn begin(deploy: &Deploy<'_>, step: &Step) -> Result<Begun, Failure> {
                 .update_service(name, &members, deploy.journal)
                 .await?;
             let known = step.track.known.clone().map(|mut known| {
-                known.extend(step.track.ours.service_deployment.clone());
+                known
+                    .arns
+                    .extend(step.track.ours.service_deployment.clone());
                 known
             });
             Ok(Begun::Track(Box::new(Track::new(
@@ -161,7 +163,13 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
     }
     let ours = track.ours.service_deployment.as_deref();
     let is_another = |brief: &Brief| Some(brief.service_deployment_arn.as_str()) != ours;
-    let history = successes(deploy, &track.name, is_another).await?;
+    let history = match successes(deploy, &track.name, is_another).await {
+        Ok(history) => history,
+        Err(failure) => {
+            tracing::warn!("{failure}\n  the way back is taken from what ran before");
+            Vec::new()
+        }
+    };
     let last = history
         .iter()
         .find_map(|revision| revision["taskDefinition"].as_str());
