@@ -25,7 +25,7 @@ DEFINITION = f"{ARN}:task-definition/web:7"
 class Rollout:
     """One service, whose rollout begins with an update, or for a program that only waits with its first look."""
 
-    def __init__(self, name, seconds, seed):
+    def __init__(self, name, seconds, seed, has_history):
         self.name, self.seconds = name, seconds
         self.lock = threading.Lock()
         self.begin = None
@@ -33,8 +33,8 @@ class Rollout:
         dice = random.Random(seed)
         # Half of the rollouts wait for their tasks, the others for health checks and the old tasks behind them.
         last = dice.uniform(0.35, 0.6) if dice.random() < 0.5 else dice.uniform(0.85, 0.97)
-        # What the service's history says of its rollouts: about as long, give or take.
-        self.earlier = [seconds * dice.uniform(0.85, 1.15) for _ in range(3)]
+        # What the history of a service says of its rollouts: about as long, give or take. The first one has none.
+        self.earlier = [seconds * dice.uniform(0.85, 1.15) for _ in range(4)] if has_history else []
         self.starts = sorted([last, *(dice.uniform(0.15, last) for _ in range(TASKS - 1))])
 
     def start(self):
@@ -79,10 +79,9 @@ class Rollout:
     def service_deployments(self):
         done = self.begin is not None and time.monotonic() >= self.done_at()
         known = [
-            (f"{number + 10}", "SUCCESSFUL", 1780000000.0 + number * 10000, seconds)
+            ("1" if number == 3 else f"{number + 10}", "SUCCESSFUL", 1780000000.0 + number * 10000, seconds)
             for number, seconds in enumerate(self.earlier)
         ]
-        known.append(("1", "SUCCESSFUL", 1785000000.0, self.earlier[-1]))
         if self.begin is not None:
             known.append(("2", "SUCCESSFUL" if done else "IN_PROGRESS", 1790000000.0, None))
         service = f"{ARN}:service/bench/{self.name}"
@@ -200,9 +199,9 @@ def main():
 
     dice = random.Random(options.seed)
     lengths = [dice.uniform(options.shortest, options.longest) for _ in range(options.rollouts)]
-    programs = ("ours", "aws")
+    programs = ("ours", "first", "aws")
     rollouts = {
-        f"{program}{index}": Rollout(f"web-{program}-{index}", seconds, index)
+        f"{program}{index}": Rollout(f"web-{program}-{index}", seconds, index, program != "first")
         for program in programs
         for index, seconds in enumerate(lengths)
     }
@@ -234,17 +233,19 @@ def main():
     if faults:
         raise SystemExit("\n".join(faults))
     print(f"{options.rollouts} rollouts of {min(lengths):.0f} to {max(lengths):.0f} s each")
-    print(f"{'program':28} {'median':>8} {'p90':>8} {'longest':>8} {'calls a minute':>15}")
+    print(f"{'program':30} {'median':>8} {'p90':>8} {'longest':>8} {'calls a minute':>15}")
     rates = {}
-    for program, name in (("ours", "ecs-deploy"), ("aws", "aws ecs wait services-stable")):
+    names = ("ecs-deploy", "ecs-deploy, first deployment", "aws ecs wait services-stable")
+    for program, name in zip(programs, names, strict=True):
         delays = sorted(delay for delay, _, _ in results[program])
         calls = sum(calls for _, calls, _ in results[program])
         rates[program] = calls / sum(minutes for _, _, minutes in results[program])
         p90 = delays[min(len(delays) - 1, int(len(delays) * 0.9))]
         print(
-            f"{name:28} {statistics.median(delays):7.2f}s {p90:7.2f}s {delays[-1]:7.2f}s {rates[program]:15.2f}"
+            f"{name:30} {statistics.median(delays):7.2f}s {p90:7.2f}s {delays[-1]:7.2f}s {rates[program]:15.2f}"
         )
-    print(f"calls, ours to theirs: {rates['ours'] / rates['aws']:.2f}")
+    for program, name in zip(programs[:2], names, strict=False):
+        print(f"calls of {name} to theirs: {rates[program] / rates['aws']:.2f}")
 
 
 if __name__ == "__main__":

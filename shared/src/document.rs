@@ -56,6 +56,19 @@ impl std::fmt::Display for Fault {
 /// # Errors
 /// With line and column: a text that is broken, that has a key twice, or that names what is not defined.
 pub fn read(name: &str, text: &str, environment: &Environment) -> Result<Value, Failure> {
+    read_as("could not read", name, text, environment)
+}
+
+/// The same, where the sentence about a broken text begins in other words, which users may look for.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_as(
+    broken: &str,
+    name: &str,
+    text: &str,
+    environment: &Environment,
+) -> Result<Value, Failure> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut filling = Filling::new(environment);
     let read = if is_yaml(name, text) {
@@ -63,15 +76,18 @@ pub fn read(name: &str, text: &str, environment: &Environment) -> Result<Value, 
     } else {
         json::read(text, &mut filling)
     };
-    let doing = format!("could not read `{name}`");
-    let value = read.map_err(|fault| Failure::new(format!("{doing}: {fault}")))?;
+    let value = read.map_err(|fault| {
+        Failure::new(format!("{broken} `{name}`: {fault}")).hint(
+            "correct it at that place; with DRY_RUN: true the pipe reads it and changes nothing",
+        )
+    })?;
     let faults = filling.faults();
     if faults.is_empty() {
         return Ok(value);
     }
     let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
     Err(
-        Failure::new(format!("{doing}: {}", lines.join("; "))).hint(
+        Failure::new(format!("could not read `{name}`: {}", lines.join("; "))).hint(
             "set what is named under `variables` of this pipe; `$${NAME}` stands for the text `${NAME}` itself",
         ),
     )

@@ -65,7 +65,8 @@ pub async fn download(sdk: &SdkConfig, url: &str, doing: &str) -> Result<Vec<u8>
 #[error("HTTP status {0}")]
 struct NoSuccess(u16);
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use crate::aws::AwsSettings;

@@ -228,10 +228,6 @@ mod tests {
 
     #[derive(Deserialize, Default)]
     #[serde(default)]
-    #[expect(
-        clippy::struct_field_names,
-        reason = "they are the names of the variables"
-    )]
     struct Variables {
         environment: Field<Entries>,
         environment_unset: Field<List<String>>,

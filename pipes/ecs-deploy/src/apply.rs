@@ -11,7 +11,7 @@ use shared::{Failure, Journal, Outcome};
 use crate::aws::{Ecs, Evidence, Neighbours};
 use crate::config::{Config, Wait};
 use crate::findings::Search;
-use crate::follow::{Follower, Track};
+use crate::follow::{Follower, Known, Track};
 use crate::one_off::{self, Run, Runner};
 use crate::outcome;
 use crate::plan::{Action, DefinitionPlan, Plan, ServicePlan, TaskPlan};
@@ -215,7 +215,7 @@ impl Deploy<'_> {
                     .ecs
                     .create_service(name, &members, self.journal)
                     .await?;
-                (after, Some(BTreeSet::new()))
+                (after, Some(Known::default()))
             }
             Action::Update {
                 members,
@@ -243,24 +243,25 @@ impl Deploy<'_> {
                 (after, known)
             }
         };
+        let is_readable = known.is_some();
+        let track = Track::new(plan.live.as_ref(), after, known);
         Ok(Some(Step {
-            track: Track::new(plan.live.as_ref(), after, known),
+            track: if is_readable {
+                track
+            } else {
+                track.without_service_deployments()
+            },
             way: Way::of(plan),
         }))
     }
 
     /// The service deployments that there are before ours; none when that is not known.
-    async fn known_deployments(&self, name: &str) -> Result<Option<BTreeSet<String>>, Failure> {
+    async fn known_deployments(&self, name: &str) -> Result<Option<Known>, Failure> {
         if self.config.wait.is_none() {
             return Ok(None);
         }
         Ok(match self.ecs.service_deployments(name, &[]).await {
-            Ok(briefs) => Some(
-                briefs
-                    .into_iter()
-                    .map(|brief| brief.service_deployment_arn)
-                    .collect(),
-            ),
+            Ok(briefs) => Some(Known::new(briefs)),
             Err(failure) => {
                 tracing::warn!(
                     "{failure}\n  the verdict is taken from the deployments that the service lists"
@@ -388,7 +389,7 @@ impl Deploy<'_> {
             .iter()
             .find_map(|service| Some(service.live.as_ref()?.task_definition.as_str()));
         let deployments: Vec<&str> = steps.iter().map(|step| step.track.ours.id()).collect();
-        let summary = if steps.is_empty() {
+        let summary = if plan.is_unchanged() && steps.is_empty() {
             format!(
                 "the service{} {} runs {} already",
                 if names.len() == 1 { "" } else { "s" },

@@ -91,6 +91,7 @@ impl Wish {
                     Failure::new(format!(
                         "could not read SERVICE_DEFINITION `{path}`: {error}"
                     ))
+                    .hint("it is a file of the clone, by its path from the directory of the step")
                 })?;
                 Self::from_file(document::read(path, &text, environment)?, path)?
             }

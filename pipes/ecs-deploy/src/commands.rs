@@ -20,7 +20,7 @@ use crate::service::{Service, short};
 ///
 /// # Errors
 /// What is refused, and how the task failed.
-pub async fn run_task(deploy: &Deploy<'_>, plan: &Plan) -> Result<Outcome, Failure> {
+pub async fn run_task(deploy: &Deploy<'_>, plan: &Plan, wish: &Wish) -> Result<Outcome, Failure> {
     const VARIABLE: &str = "RUN_TASK";
     let Deploy { config, ecs, .. } = deploy;
     let containers = plan.wished.containers();
@@ -42,10 +42,9 @@ pub async fn run_task(deploy: &Deploy<'_>, plan: &Plan) -> Result<Outcome, Failu
         .find_map(|service| Some(&service.live.as_ref()?.raw))
         .unwrap_or(&Value::Null);
     // A network that was given goes before that of the service.
-    let mut place = service.clone();
-    for (name, value) in &config.service.members {
-        place[*name] = value.clone();
-    }
+    let mut place = service.as_object().cloned().unwrap_or_default();
+    place.extend(wish.for_create());
+    let place = Value::Object(place);
     let request = one_off::request(
         &config.task,
         container,

@@ -241,7 +241,11 @@ impl Settings for Config {
             .map(|(name, _)| *name);
         let wait = waiting::wait(asked, command, needed_by, faults);
 
-        let services = faults.required("SERVICE_NAME", variables.service_name);
+        // A task can be run without a service: the network comes from NETWORK_CONFIGURATION or SERVICE_DEFINITION then.
+        let services = match command {
+            CommandName::RunTask => faults.optional("SERVICE_NAME", variables.service_name),
+            _ => faults.required("SERVICE_NAME", variables.service_name),
+        };
         let mut names: Vec<String> = Vec::new();
         for ServiceName(name) in services.into_iter().flat_map(|list| list.0) {
             if !names.contains(&name) {

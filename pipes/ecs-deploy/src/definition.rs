@@ -80,7 +80,10 @@ impl Definition {
     /// When it is broken, says what no definition can say, or names a variable that is not defined.
     pub fn from_file(text: &str, path: &str, environment: &Environment) -> Result<Self, Failure> {
         let refused = |fault: Fault| fault.failure(&format!("could not use `{path}`"));
-        let document = document::read(path, text, environment)?;
+        // The existing pipe's own words stand first.
+        let broken =
+            "Failed to parse the task definition file: invalid JSON provided. Could not read";
+        let document = document::read_as(broken, path, text, environment)?;
         let definition = Self::new(document).map_err(refused)?;
         for member in members::unknown(&definition.0) {
             tracing::warn!("`{member}` of `{path}` is not known here, and sent on as it is");

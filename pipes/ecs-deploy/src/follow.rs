@@ -9,7 +9,7 @@ use std::time::Duration;
 use shared::{Failure, Journal};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::aws::{CodeDeploy, Ecs, ServiceDeployment};
+use crate::aws::{Brief, CodeDeploy, Ecs, ServiceDeployment};
 use crate::causes::{self, Group};
 use crate::config::{PauseHook, Wait};
 use crate::pace::{self, Moment};
@@ -22,6 +22,8 @@ use crate::task::Task;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How often the service deployment of an update is looked for.
 const SEARCHES: u32 = 4;
+/// Deployments that say how long the next one takes.
+const RECENT: usize = 5;
 /// Words of events that come with a task that stopped.
 const BAD_NEWS: [&str; 5] = [
     "unhealthy",
@@ -40,8 +42,8 @@ pub struct Track {
     pub ours: Ours,
     /// As the last look showed it.
     pub service: Service,
-    /// ARNs of the service deployments before the update; none if that is not known.
-    pub known: Option<BTreeSet<String>>,
+    /// The service deployments before the update; none if that is not known.
+    pub known: Option<Known>,
     /// The tasks of our deployment that stopped.
     pub stopped: Vec<Task>,
     /// How it ended; none when it was not waited for to the end.
@@ -56,9 +58,37 @@ pub struct Track {
     running: i64,
     events: BTreeSet<String>,
     looked_for_stops: Duration,
+    stops_are_hidden: bool,
     last: String,
     seen: String,
     said: Option<Duration>,
+}
+
+/// What the history of a service says before it is updated.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// ARNs of its service deployments.
+    pub arns: BTreeSet<String>,
+    /// How long the last successful ones took.
+    pub expected: Option<Duration>,
+}
+
+impl Known {
+    /// From the list, the newest first.
+    pub fn new(briefs: Vec<Brief>) -> Self {
+        let successful = briefs.iter().filter(|brief| brief.status == "SUCCESSFUL");
+        let times = successful
+            .filter_map(Brief::duration)
+            .take(RECENT)
+            .collect();
+        Self {
+            expected: pace::median(times),
+            arns: briefs
+                .into_iter()
+                .map(|brief| brief.service_deployment_arn)
+                .collect(),
+        }
+    }
 }
 
 /// How following a service ended.
@@ -74,7 +104,7 @@ pub enum Ending {
 
 impl Track {
     /// A service that was just updated, which was `before` that.
-    pub fn new(before: Option<&Service>, after: Service, known: Option<BTreeSet<String>>) -> Self {
+    pub fn new(before: Option<&Service>, after: Service, known: Option<Known>) -> Self {
         let ours = Ours::of_update(before, &after);
         Self {
             name: after.service_name.clone(),
@@ -88,12 +118,25 @@ impl Track {
         }
     }
 
+    /// The same, where service deployments may not be read: they are not asked for again.
+    pub fn without_service_deployments(self) -> Self {
+        Self {
+            searches: SEARCHES,
+            ..self
+        }
+    }
+
     /// The same, to be followed further.
     pub fn open(self) -> Self {
         Self {
             ending: None,
             ..self
         }
+    }
+
+    /// How long it takes, by its history.
+    fn expected(&self) -> Option<Duration> {
+        self.known.as_ref()?.expected
     }
 
     /// Whether our deployment completed.
@@ -147,17 +190,16 @@ impl Follower<'_> {
         let mut failing_since = None;
         loop {
             let left = self.wait.timeout.saturating_sub(start.elapsed());
-            let before = calls;
             let look = self.look(tracks, start.elapsed(), &mut calls);
             match timeout(left, look).await {
                 Ok(Ok(())) => failing_since = None,
                 Ok(Err(failure)) if failure.may_pass() => {
-                    let since = *failing_since.get_or_insert_with(Instant::now);
+                    if failing_since.is_none() {
+                        tracing::warn!("{}; looking again", failure.message());
+                    }
+                    let since: Instant = *failing_since.get_or_insert_with(Instant::now);
                     if since.elapsed() > PATIENCE {
                         return Err(failure);
-                    }
-                    if since.elapsed().is_zero() || calls == before {
-                        tracing::warn!("{}; looking again", failure.message());
                     }
                     calls += 1;
                 }
@@ -179,6 +221,11 @@ impl Follower<'_> {
                 calls,
                 per_look: (calls / looks).max(1),
                 progress,
+                // The slowest decides; without all of them known it is not known.
+                expected: open()
+                    .map(Track::expected)
+                    .collect::<Option<Vec<_>>>()
+                    .and_then(|all| all.into_iter().max()),
             };
             let mut pause = pace::jittered(pace::pause(interval, moment), dice());
             if failing_since.is_some() {
@@ -234,15 +281,17 @@ impl Follower<'_> {
                 .look_at_code_deploy(track, &id, service, at, calls)
                 .await;
         }
-        self.find_service_deployment(track, &service, calls).await?;
         let mut verdict = track.ours.judge(&service, None);
         track.detail = None;
-        if let Some(arn) = track.ours.service_deployment.clone()
-            && (service.is_staged() || !matches!(verdict, Verdict::Waiting(_)))
-        {
-            *calls += 1;
-            track.detail = self.ecs.service_deployment(&arn).await?;
-            verdict = track.ours.judge(&service, track.detail.as_ref());
+        // Of a rolling deployment the service itself shows all that there is on the way; its end is asked for.
+        let is_asked_for = service.is_staged()
+            || track.ours.given_up.is_some()
+            || !matches!(verdict, Verdict::Waiting(_));
+        if is_asked_for && track.ours.is_new {
+            track.detail = self.detail(track, &service, calls).await?;
+            if let Some(detail) = &track.detail {
+                verdict = track.ours.judge(&service, Some(detail));
+            }
         }
         for line in track
             .progress
@@ -260,8 +309,7 @@ impl Follower<'_> {
             }
         }
         self.answer_hooks(track, calls).await?;
-        let long_ago = at.saturating_sub(track.looked_for_stops) >= self.wait.interval * 4;
-        if track.ours.is_new && self.wait.crash_loop_limit > 0 && (bad_news || long_ago) {
+        if self.is_worth_counting(track, bad_news, at) {
             track.looked_for_stops = at;
             *calls += 2;
             self.count_stops(track).await?;
@@ -269,16 +317,32 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// UpdateService does not answer which service deployment it started: it is the one that was not there before.
-    async fn find_service_deployment(
+    /// Whether to look for stopped tasks: when there was bad news, and now and then while tasks are missing.
+    fn is_worth_counting(&self, track: &Track, bad_news: bool, at: Duration) -> bool {
+        let is_missing_tasks = track
+            .service
+            .deployment(&track.ours.deployment)
+            .is_some_and(|ours| ours.running_count < ours.desired_count);
+        let long_ago = at.saturating_sub(track.looked_for_stops) >= self.wait.interval * 4;
+        track.ours.is_new
+            && self.wait.crash_loop_limit > 0
+            && !track.stops_are_hidden
+            && (bad_news || (long_ago && is_missing_tasks))
+    }
+
+    /// The service deployment that our update started, as it is now; none where there are none.
+    async fn detail(
         &self,
         track: &mut Track,
         service: &Service,
         calls: &mut u32,
-    ) -> Result<(), Failure> {
-        let is_found = track.ours.service_deployment.is_some();
-        if is_found || !track.ours.is_new || track.searches >= SEARCHES {
-            return Ok(());
+    ) -> Result<Option<ServiceDeployment>, Failure> {
+        if let Some(arn) = &track.ours.service_deployment {
+            *calls += 1;
+            return self.ecs.service_deployment(arn).await;
+        }
+        if track.searches >= SEARCHES {
+            return Ok(None);
         }
         track.searches += 1;
         *calls += 1;
@@ -294,37 +358,14 @@ impl Follower<'_> {
                     "{failure}\n  the verdict is taken from the deployments that the service lists"
                 );
                 track.searches = SEARCHES;
-                return Ok(());
+                return Ok(None);
             }
         };
-        if briefs.is_empty() {
-            // No service deployments here; a new one would show by the second look.
-            track.searches = track.searches.max(SEARCHES - 1);
-        }
-        let id = track.ours.deployment.rsplit('/').next().unwrap_or_default();
-        let is_new = |arn: &str| {
-            track
-                .known
-                .as_ref()
-                .is_none_or(|known| !known.contains(arn))
-        };
-        // The number of our deployment is that of its service revision; where it is not, ours is the oldest new one.
-        let by_number = briefs.iter().find(|brief| {
-            is_new(&brief.service_deployment_arn)
-                && !id.is_empty()
-                && brief
-                    .target_service_revision_arn
-                    .ends_with(&format!("/{id}"))
-        });
-        let oldest = briefs
-            .iter()
-            .rev()
-            .find(|brief| is_new(&brief.service_deployment_arn))
-            .filter(|_| track.known.is_some());
-        track.ours.service_deployment = by_number
-            .or(oldest)
+        let found = find(&track.ours, track.known.as_ref(), briefs);
+        track.ours.service_deployment = found
+            .as_ref()
             .map(|brief| brief.service_deployment_arn.clone());
-        Ok(())
+        Ok(found.map(ServiceDeployment::from))
     }
 
     async fn answer_hooks(&self, track: &mut Track, calls: &mut u32) -> Result<(), Failure> {
@@ -369,7 +410,7 @@ impl Follower<'_> {
             Err(failure) => {
                 // Without them the deployment can still be followed.
                 tracing::warn!("{failure}\n  the crash-loop brake is off");
-                track.looked_for_stops = Duration::MAX;
+                track.stops_are_hidden = true;
                 return Ok(());
             }
         };
@@ -382,6 +423,23 @@ impl Follower<'_> {
             track.ending = Some(Ending::CrashLoop(group.clone()));
         }
         Ok(())
+    }
+}
+
+/// UpdateService does not answer which service deployment it started: it is one that was not there before, with the
+/// number of our deployment in its service revision, or else the oldest of the new ones.
+fn find(ours: &Ours, known: Option<&Known>, mut briefs: Vec<Brief>) -> Option<Brief> {
+    if let Some(known) = known {
+        briefs.retain(|brief| !known.arns.contains(&brief.service_deployment_arn));
+    }
+    let number = ours.deployment.rsplit('/').next().unwrap_or_default();
+    let is_ours = |brief: &Brief| {
+        let revision = &brief.target_service_revision_arn;
+        !number.is_empty() && revision.ends_with(&format!("/{number}"))
+    };
+    match briefs.iter().position(is_ours) {
+        Some(place) => Some(briefs.swap_remove(place)),
+        None => briefs.pop().filter(|_| known.is_some()),
     }
 }
 

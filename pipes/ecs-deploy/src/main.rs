@@ -81,7 +81,7 @@ async fn work(
     let plan = Plan::new(config, observed, &wish)?;
     journal.plan(plan.to_json());
     if config.command == CommandName::RunTask {
-        return commands::run_task(&deploy, &plan).await;
+        return commands::run_task(&deploy, &plan, &wish).await;
     }
     shared::log::line(plan.lines());
     if config.command == CommandName::Diff {

@@ -96,6 +96,7 @@ pub fn container<'a>(
                     "{variable}_CONTAINER names `{name}`, which the task definition does not have: it has {}",
                     names()
                 ))
+                .hint(format!("write one of these names in {variable}_CONTAINER"))
             }),
         (None, [only]) => Ok(&only.name),
         (None, _) => Err(Failure::new(format!(
@@ -158,9 +159,14 @@ pub fn request(
 /// Why a task that stopped did not do its work; none if it did. Every container counts, but for those that ECS itself
 /// told to end (143, 137) because an essential one had.
 pub fn fault(task: &Task, container: &str) -> Option<String> {
-    let is_told_to_end = |code: i64| {
-        [137, 143].contains(&code) && task.stop_code.as_deref() == Some("EssentialContainerExited")
-    };
+    let stop_code = task.stop_code.as_deref().unwrap_or_default();
+    if !["", "EssentialContainerExited", "TaskFailedToStart"].contains(&stop_code) {
+        // Whoever ends at once when told to stop exits with 0, and has not done its work.
+        let reason = task.stopped_reason.as_deref().unwrap_or_default();
+        return Some(format!("it was stopped ({stop_code}): {reason}"));
+    }
+    let is_told_to_end =
+        |code: i64| [137, 143].contains(&code) && stop_code == "EssentialContainerExited";
     for each in &task.containers {
         let name = &each.name;
         match each.exit_code {
@@ -366,7 +372,10 @@ mod tests {
         RUN_TASK_BEFORE does not say in which container it runs: the task definition has `web`, `proxy`
           hint: set RUN_TASK_BEFORE_CONTAINER
         ");
-        insta::assert_snapshot!(container(&named(Some("job")), "RUN_TASK_BEFORE", &two).unwrap_err(), @r"RUN_TASK_BEFORE_CONTAINER names `job`, which the task definition does not have: it has `web`, `proxy`");
+        insta::assert_snapshot!(container(&named(Some("job")), "RUN_TASK_BEFORE", &two).unwrap_err(), @r"
+        RUN_TASK_BEFORE_CONTAINER names `job`, which the task definition does not have: it has `web`, `proxy`
+          hint: write one of these names in RUN_TASK_BEFORE_CONTAINER
+        ");
     }
 
     #[test]

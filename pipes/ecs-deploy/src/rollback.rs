@@ -144,7 +144,9 @@ async fn begin(deploy: &Deploy<'_>, step: &Step) -> Result<Begun, Failure> {
                 .update_service(name, &members, deploy.journal)
                 .await?;
             let known = step.track.known.clone().map(|mut known| {
-                known.extend(step.track.ours.service_deployment.clone());
+                known
+                    .arns
+                    .extend(step.track.ours.service_deployment.clone());
                 known
             });
             Ok(Begun::Track(Box::new(Track::new(
@@ -188,7 +190,14 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
         return Ok(Target::Stop(arn.clone()));
     }
     let ours = track.ours.service_deployment.as_deref();
-    let arn = match last_success(deploy, &track.name, ours).await? {
+    let history = match last_success(deploy, &track.name, ours).await {
+        Ok(history) => history,
+        Err(failure) => {
+            tracing::warn!("{failure}\n  the way back is taken from what ran before");
+            None
+        }
+    };
+    let arn = match history {
         Some(arn) => arn,
         // Without a history the service itself shows whether what it ran had completed.
         None if before.is_settled() => before.task_definition.clone(),

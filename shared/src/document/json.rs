@@ -19,7 +19,7 @@ pub(super) fn read(text: &str, filling: &mut Filling<'_>) -> Result<Value, Fault
         let place = |offset| Place::of(text, range.start + offset);
         if is_string {
             plain.push_str(part);
-            filled.push_str(&filling.fill(part, place, escaped));
+            filled.push_str(&filling.fill(part, place, |value| Ok(escaped(value))));
         } else {
             plain.push_str(&with_numbers(part));
             filled.push_str(&filling.fill(part, place, bare));
@@ -74,12 +74,12 @@ fn parts(text: &str) -> Vec<(Range<usize>, bool)> {
     parts
 }
 
-fn escaped(value: &str) -> Result<String, &'static str> {
+fn escaped(value: &str) -> String {
     let quoted = Value::from(value).to_string();
     let inside = quoted
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
-    Ok(inside.unwrap_or_default().to_owned())
+    inside.unwrap_or_default().to_owned()
 }
 
 fn bare(value: &str) -> Result<String, &'static str> {

@@ -1,6 +1,8 @@
 //! Service deployments, which exist beside a service's own list of deployments since October 2024: ListServiceDeployments,
 //! DescribeServiceDeployments, DescribeServiceRevisions, ContinueServiceDeployment, StopServiceDeployment.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::{Failure, Journal};
@@ -20,10 +22,31 @@ pub struct Brief {
     pub status: String,
     /// Why.
     pub status_reason: Option<String>,
-    /// When it began, in seconds since 1970.
+    /// When it was asked for, in seconds since 1970.
     pub created_at: Option<f64>,
+    /// When it began.
+    pub started_at: Option<f64>,
     /// When it ended.
     pub finished_at: Option<f64>,
+}
+
+impl Brief {
+    /// How long it took.
+    pub fn duration(&self) -> Option<Duration> {
+        let seconds = self.finished_at? - self.started_at.or(self.created_at)?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+impl From<Brief> for ServiceDeployment {
+    fn from(brief: Brief) -> Self {
+        Self {
+            service_deployment_arn: brief.service_deployment_arn,
+            status: brief.status,
+            status_reason: brief.status_reason,
+            ..Self::default()
+        }
+    }
 }
 
 /// One service deployment.

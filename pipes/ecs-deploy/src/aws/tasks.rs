@@ -12,6 +12,9 @@ use crate::task::Task;
 /// The most tasks that one DescribeTasks takes.
 const DESCRIBE_BATCH: usize = 100;
 
+/// Pages of stopped tasks, of a hundred each, that are read: more of them explain nothing more.
+const MOST_PAGES: usize = 5;
+
 /// A one-off task to start.
 #[derive(Clone, Debug)]
 pub struct RunTask {
@@ -27,17 +30,27 @@ impl Ecs {
     /// # Errors
     /// When they may not be read.
     pub async fn stopped_tasks(&self, service: &str) -> Result<Vec<Task>, Failure> {
-        let body = json!({
-            "cluster": self.cluster, "serviceName": short(service), "desiredStatus": "STOPPED",
-        });
-        let answer = ask!(self.client, list_tasks, body).map_err(|refusal| {
-            let doing = format!("could not list the stopped tasks of the service `{service}`");
-            self.refused(&refusal, &doing, "ecs:ListTasks")
-        })?;
-        let arns: Vec<String> = list(answer.json()?, "taskArns")
-            .into_iter()
-            .filter_map(|arn| arn.as_str().map(str::to_owned))
-            .collect();
+        let mut arns = Vec::new();
+        let mut token = Value::Null;
+        for _ in 0..MOST_PAGES {
+            let mut body = json!({
+                "cluster": self.cluster, "serviceName": short(service), "desiredStatus": "STOPPED",
+            });
+            if !token.is_null() {
+                body["nextToken"] = token;
+            }
+            let answer = ask!(self.client, list_tasks, body).map_err(|refusal| {
+                let doing = format!("could not list the stopped tasks of the service `{service}`");
+                self.refused(&refusal, &doing, "ecs:ListTasks")
+            })?;
+            let mut page: Value = answer.json()?;
+            token = page["nextToken"].take();
+            let found = list(page, "taskArns").into_iter();
+            arns.extend(found.filter_map(|arn| arn.as_str().map(str::to_owned)));
+            if token.is_null() {
+                break;
+            }
+        }
         self.tasks(&arns).await
     }
 

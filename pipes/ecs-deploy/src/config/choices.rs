@@ -47,9 +47,9 @@ pub struct Members(pub Value);
 
 impl FromText for Members {
     fn from_text(text: &str) -> Result<Self, String> {
-        // The step has filled in its variables already.
-        let value = document::read("it", text, &Environment::default())
-            .map_err(|failure| failure.message().to_owned())?;
+        // YAML takes JSON too. The step has filled in its variables already.
+        let value = document::read_as("is broken:", "it.yml", text, &Environment::default())
+            .map_err(|failure| failure.message().replace(" `it.yml`:", ""))?;
         if value.is_object() || value.is_array() {
             Ok(Self(value))
         } else {

@@ -249,6 +249,7 @@ fn no_container(variable: &str, container: &str, containers: &[Value]) -> Fault 
         "{variable} names the container `{container}`, which it does not have; it has {}",
         names(containers)
     ))
+    .hint(format!("write one of these names in {variable}"))
 }
 
 fn names(containers: &[Value]) -> String {

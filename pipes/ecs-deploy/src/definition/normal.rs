@@ -80,6 +80,8 @@ pub(super) fn form(document: &Value) -> Value {
         units(document);
         fill(document, "networkMode", json!("bridge"));
         forget(document, "enableFaultInjection", &json!(false));
+        // AWS leaves out what is not set; what stands in for AWS may say "".
+        document.retain(|_, value| value.as_str() != Some(""));
         if let Some(Value::Object(platform)) = document.get_mut("runtimePlatform") {
             fill(platform, "operatingSystemFamily", json!("LINUX"));
             fill(platform, "cpuArchitecture", json!("X86_64"));

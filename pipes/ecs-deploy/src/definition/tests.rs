@@ -366,8 +366,10 @@ fn what_no_definition_can_say_is_refused_in_one_line() {
         ),
     ];
     insta::assert_snapshot!(refusals.join("\n"), @r"
-        could not read `task.json`: line 2, column 27: expected value
-        could not read `task.yaml`: line 3, column 1: while parsing a node, did not find expected node content
+        Failed to parse the task definition file: invalid JSON provided. Could not read `task.json`: line 2, column 27: expected value
+          hint: correct it at that place; with DRY_RUN: true the pipe reads it and changes nothing
+        Failed to parse the task definition file: invalid JSON provided. Could not read `task.yaml`: line 3, column 1: while parsing a node, did not find expected node content
+          hint: correct it at that place; with DRY_RUN: true the pipe reads it and changes nothing
         could not read `task.json`: line 1, column 165: `${NOTAG}` is not defined
           hint: set what is named under `variables` of this pipe; `$${NAME}` stands for the text `${NAME}` itself
         could not use `task.json`: it is no object of a task definition
@@ -561,9 +563,11 @@ fn edits_that_fit_nothing_are_refused_in_one_line() {
         could not use the task definition `web`: IMAGE is for a single container, and there are `web`, `agent`
           hint: name it in IMAGES: `web=registry/web:2`
         could not use the task definition `web`: IMAGES names the container `wbe`, which it does not have; it has `web`, `agent`
+          hint: write one of these names in IMAGES
         could not use the task definition `web`: `A` of ENVIRONMENT does not say for which of the containers `web`, `agent` it is
           hint: write the container before it: `web:A`
         could not use the task definition `web`: ENVIRONMENT names the container `wbe`, which it does not have; it has `web`, `agent`
+          hint: write one of these names in ENVIRONMENT
         could not use the task definition `web`: `PORT` of the container `web` is in `environment` and in `secrets`, and AWS takes it in one only
           hint: take one away: `PORT` in ENVIRONMENT_UNSET or SECRETS_UNSET
         Validation errors:

@@ -61,7 +61,8 @@ impl Follower<'_> {
             seen
         };
         let long_ago = at.saturating_sub(track.looked_for_stops) >= self.wait.interval * 4;
-        if self.wait.crash_loop_limit > 0 && !track.ours.deployment.is_empty() && long_ago {
+        let is_known = !track.ours.deployment.is_empty() && !track.stops_are_hidden;
+        if self.wait.crash_loop_limit > 0 && is_known && long_ago {
             track.looked_for_stops = at;
             *calls += 2;
             self.count_stops(track).await?;

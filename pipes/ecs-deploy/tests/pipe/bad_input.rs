@@ -3,16 +3,7 @@
 use serde_json::json;
 use shared::testing::{Fault, Recorded};
 
-use crate::step::Step;
-
-/// The line behind the `✖`, and those below it.
-fn refusal(output: &str) -> String {
-    let lines: Vec<&str> = output
-        .lines()
-        .skip_while(|line| !line.starts_with('✖'))
-        .collect();
-    lines.join("\n")
-}
+use crate::step::{Step, ending};
 
 #[test]
 fn broken_definitions_are_refused_with_their_place() {
@@ -41,9 +32,25 @@ fn broken_definitions_are_refused_with_their_place() {
         let output = step.pipe().env("TASK_DEFINITION", name).run();
         assert_eq!(output.code, Some(1), "{name}");
         let here = step.clone.path().canonicalize().unwrap();
-        told.push(refusal(&output.without_debug()).replace(here.to_str().unwrap(), "<clone>"));
+        told.push(ending(&output.without_debug()).replace(here.to_str().unwrap(), "<clone>"));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    ✖ Failed to parse the task definition file: invalid JSON provided. Could not read `comma.json`: line 3, column 28: expected value
+      hint: correct it at that place; with DRY_RUN: true the pipe reads it and changes nothing
+      nothing was changed
+    ✖ Failed to parse the task definition file: invalid JSON provided. Could not read `indent.yml`: line 5, column 1: while parsing a flow sequence, expected ',' or ']'
+      hint: correct it at that place; with DRY_RUN: true the pipe reads it and changes nothing
+      nothing was changed
+    ✖ could not use `empty.json`: it has no containers
+      hint: a task definition has at least one in `containerDefinitions`
+      nothing was changed
+    ✖ could not read `undefined.json`: line 2, column 57: `${TAG}` is not defined
+      hint: set what is named under `variables` of this pipe; `$${NAME}` stands for the text `${NAME}` itself
+      nothing was changed
+    ✖ Not able to find missing.json in your repository. No such file or directory (os error 2)
+      hint: TASK_DEFINITION is a path from `<clone>`, a family, `family:revision` or an ARN
+      nothing was changed
+    ");
     assert_eq!(step.changes(), [""; 0]);
 }
 
@@ -84,18 +91,44 @@ fn what_the_live_state_does_not_allow_is_refused() {
     ] {
         let output = step.pipe().envs(variables.iter().copied()).run();
         assert_eq!(output.code, Some(1), "{variables:?}");
-        let text = refusal(&output.without_debug());
+        let text = ending(&output.without_debug());
         assert!(
             text.ends_with("\n  nothing was changed"),
             "{variables:?}: {text}"
         );
-        let text = text.replace("\n  nothing was changed", "");
+        let mut text = text.replace("\n  nothing was changed", "");
+        // Another one each time.
+        if let Some((before, after)) = text.split_once(" (request ") {
+            let after = after.split_once(')').map_or("", |(_id, after)| after);
+            text = format!("{before}{after}");
+        }
         told.push(
             text.replace(&step.cluster, "<cluster>")
                 .replace(&step.family, "<family>"),
         );
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    ✖ ECS service not found. Check your SERVICE_NAME. There is no service `nowhere` in the cluster `<cluster>` of `us-east-1`
+      hint: set CREATE_SERVICE to true and SERVICE_DEFINITION to a file, and it is created
+    ✖ the ECS service `gone` is INACTIVE: it was deleted and takes no deployment
+      hint: check SERVICE_NAME, or create it anew with CREATE_SERVICE and SERVICE_DEFINITION
+    ✖ the ECS service `external` has the deployment controller EXTERNAL: its task sets are another program's, and an update of the service would be refused
+      hint: deploy with that program, or give the service the controller ECS
+    ✖ without TASK_DEFINITION all services have to run the same family: `web` runs `<family>:1`, `other` runs `<family>-other:1`
+      hint: set TASK_DEFINITION, or deploy each family in a step of its own
+    ✖ ECS cluster not found. Check your CLUSTER_NAME. There is no cluster `no-such-cluster` in `us-east-1` that the account of this run may see
+      hint: a cluster is in one region and one account: AWS_DEFAULT_REGION has to be that region, and the role or the keys have to be of that account
+    ✖ CLUSTER_NAME is in `eu-west-1`, and this run is for `us-east-1`
+      hint: set AWS_DEFAULT_REGION to `eu-west-1`
+    ✖ could not use the task definition `<family>`: IMAGES names the container `proxy`, which it does not have; it has `web`
+      hint: write one of these names in IMAGES
+    ✖ could not describe the task definition `no-such-family`: ClientException: Unable to describe task definition: no-such-family
+      hint: TASK_DEFINITION is a file of the clone, a family, `family:revision` or an ARN; a family has to have an active revision in this region
+    ✖ RUN_TASK_BEFORE_CONTAINER names `job`, which the task definition does not have: it has `web`
+      hint: write one of these names in RUN_TASK_BEFORE_CONTAINER
+    ✖ could not read SERVICE_DEFINITION `missing.json`: No such file or directory (os error 2)
+      hint: it is a file of the clone, by its path from the directory of the step
+    ");
     assert_eq!(step.changes(), [""; 0]);
 }
 

@@ -118,10 +118,7 @@ fn several_services_get_one_definition_and_are_waited_for_together() {
     step.service("worker", &before);
     let output = step
         .pipe()
-        .env("SERVICE_NAME", "")
-        .env("SERVICE_NAME_COUNT", "2")
-        .env("SERVICE_NAME_0", "web")
-        .env("SERVICE_NAME_1", "worker")
+        .env("SERVICE_NAME", "web worker")
         .env("IMAGE", "web:2")
         .env("WAIT", "true")
         .run();

@@ -4,15 +4,7 @@ use serde_json::json;
 use shared::testing::{Call, Reply};
 
 use crate::script::*;
-
-/// From the `✖` on.
-fn ending(plain: &str) -> String {
-    let lines: Vec<&str> = plain
-        .lines()
-        .skip_while(|line| !line.starts_with('✖'))
-        .collect();
-    lines.join("\n")
-}
+use crate::step::ending;
 
 fn crashed(id: &str) -> serde_json::Value {
     stopped(
@@ -125,7 +117,7 @@ fn a_crash_loop_is_stopped_by_the_brake() {
       why tasks stopped:
         3 × `web` exited with code 1: an error of the program
             ECS says: Essential container in task exited
-      hint: CRASH_LOOP_LIMIT sets how many are too many; 0 leaves it to ECS
+      hint: ECS goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`), updated services 1 (`web`)
     ");
     // Without ROLLBACK the service is left as ECS has it.
@@ -175,7 +167,7 @@ fn an_image_that_cannot_be_pulled_is_named_with_what_to_do() {
             ECS says: CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref example/web:7: example/web:7: not found
             ECS says: CannotPullContainerError: failed to resolve ref example/web:7: not found
             what to do: there is no such thing by this name: check the repository and the tag of the image, or the name of the secret or log group
-      hint: CRASH_LOOP_LIMIT sets how many are too many; 0 leaves it to ECS
+      hint: ECS goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`), updated services 1 (`web`)
     ");
 }
@@ -218,14 +210,14 @@ fn failed_health_checks_come_with_the_view_of_the_target_group() {
     let output = pipe(&aws).run();
     assert_eq!(output.code, Some(1));
     insta::assert_snapshot!(ending(&output.without_debug()), @r"
-    ✖ Error waiting for service to become stable: the deployment `ecs-svc/1000000000000000007` of `web` is in a crash loop: 3 of its tasks stopped for the same cause, `web` exited with code 143: it was told to stop (SIGTERM) and did
+    ✖ Error waiting for service to become stable: the deployment `ecs-svc/1000000000000000007` of `web` is in a crash loop: 3 of its tasks stopped for the same cause, the health check of the load balancer failed
       why tasks stopped:
-        3 × `web` exited with code 143: it was told to stop (SIGTERM) and did
+        3 × the health check of the load balancer failed
             ECS says: Task failed ELB health checks in (target-group arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/web/0123456789abcdef)
             what to do: the target group does not get the answer that it expects in time: check the path, the port and the security group, and healthCheckGracePeriodSeconds for a slow start
       targets of targetgroup/web/0123456789abcdef without traffic:
         1 × unhealthy, Target.ResponseCodeMismatch: Health checks failed with these codes: [502]
-      hint: CRASH_LOOP_LIMIT sets how many are too many; 0 leaves it to ECS
+      hint: ECS goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`), updated services 1 (`web`)
     ");
 }
@@ -261,7 +253,7 @@ fn an_update_that_is_denied_names_the_action_and_changes_nothing_more() {
     let output = pipe(&aws).run();
     assert_eq!(output.code, Some(1));
     insta::assert_snapshot!(ending(&output.without_debug()), @r"
-    ✖ Failed to update the stack.: could not update the service `web`: AccessDeniedException: User: arn:aws:sts::1:assumed-role/deploy/s is not authorized to perform: ecs:UpdateService on resource: web (request scripted)
+    ✖ Failed to update the stack. Could not update the service `web`: AccessDeniedException: User: arn:aws:sts::1:assumed-role/deploy/s is not authorized to perform: ecs:UpdateService on resource: web (request scripted)
       hint: allow `ecs:UpdateService` in the policy of the role or user that the run authenticated as
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`)
     ");

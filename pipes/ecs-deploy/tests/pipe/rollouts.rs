@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::testing::{Call, Reply};
 
 use crate::script::*;
-use crate::step::verdict;
+use crate::step::{ending, verdict};
 
 #[test]
 fn a_rolling_deployment_is_done_when_ours_completed() {
@@ -122,15 +122,6 @@ fn a_deployment_that_takes_too_long_ends_with_what_was_seen_last() {
       hint: ECS goes on with the deployment; raise WAIT_TIMEOUT if it needs longer
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`), updated services 1 (`web`)
     ");
-}
-
-/// From the `✖` on.
-fn ending(plain: &str) -> String {
-    let lines: Vec<&str> = plain
-        .lines()
-        .skip_while(|line| !line.starts_with('✖'))
-        .collect();
-    lines.join("\n")
 }
 
 #[test]
@@ -357,7 +348,104 @@ fn blue_green_that_is_rolled_back_is_a_failure() {
     let output = pipe(&aws).run();
     assert_eq!(output.code, Some(1));
     insta::assert_snapshot!(ending(&output.without_debug()), @r"
-    ✖ Error waiting for service to become stable: the deployment `ecs-svc/1000000000000000007` of `web` failed and ECS rolled it back, to the same revision `web:7` as it ran before: Service deployment rolled back because of an alarm. (alarms: web-5xx)
+    ✖ Error waiting for service to become stable: the deployment `ecs-svc/1000000000000000007` of `web` failed and ECS rolled it back: Service deployment rolled back because of an alarm. (alarms: web-5xx)
       changed before that: registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`), updated services 1 (`web`)
     ");
+}
+
+#[test]
+fn a_registration_without_an_answer_is_looked_for_and_not_made_twice() {
+    let with_new_image = with(
+        described(7),
+        "taskDefinition",
+        with(
+            described(7)["taskDefinition"].clone(),
+            "status",
+            json!("ACTIVE"),
+        ),
+    );
+    let aws = rollout(timeline(), [done()])
+        .on("RegisterTaskDefinition", [Reply::reset()])
+        .on(
+            Call::to("DescribeTaskDefinition").after("RegisterTaskDefinition"),
+            [Reply::json(&with_new_image)],
+        )
+        .start();
+    let output = pipe(&aws).run();
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+    assert_eq!(changes(&aws), ["RegisterTaskDefinition", "UpdateService"]);
+    assert_eq!(
+        aws.bodies("UpdateService")[0]["taskDefinition"],
+        definition_arn(7)
+    );
+
+    // Throttled, it was not made, and is asked for again.
+    let aws = rollout(timeline(), [done()])
+        .on(
+            "RegisterTaskDefinition",
+            [
+                Reply::error(400, "ThrottlingException", "Rate exceeded"),
+                Reply::json(&described(7)),
+            ],
+        )
+        .start();
+    assert_eq!(pipe(&aws).run().code, Some(0));
+    assert_eq!(
+        changes(&aws),
+        [
+            "RegisterTaskDefinition",
+            "RegisterTaskDefinition",
+            "UpdateService"
+        ]
+    );
+}
+
+#[test]
+fn what_an_earlier_run_began_is_waited_for_by_the_next() {
+    let rolling_already = service(
+        &[
+            deployment(NEW, "PRIMARY", 6, "IN_PROGRESS", 1),
+            deployment(OLD, "ACTIVE", 5, "COMPLETED", 1),
+        ],
+        &[],
+    );
+    let finished = service(&[deployment(NEW, "PRIMARY", 6, "COMPLETED", 2)], &[]);
+    let aws = timeline()
+        .on(
+            "DescribeServices",
+            [look(&rolling_already).times(2), look(&finished)],
+        )
+        .start();
+    let output = pipe(&aws).env("IMAGE", "").run();
+    let plain = output.plain();
+    assert_eq!(output.code, Some(0), "{plain}");
+    assert_eq!(changes(&aws), [""; 0]);
+    assert!(
+        plain.contains("an earlier deployment is still under way"),
+        "{plain}"
+    );
+    assert!(plain.contains("Service web has become stable"), "{plain}");
+}
+
+#[test]
+fn after_a_deployment_that_failed_the_same_definition_is_deployed_again() {
+    let failed = with(
+        before(),
+        "deployments",
+        json!([deployment(OLD, "PRIMARY", 6, "FAILED", 0)]),
+    );
+    let aws = rollout(timeline(), [done()])
+        .on("DescribeServices", [look(&failed)])
+        .start();
+    let output = pipe(&aws).env("IMAGE", "").run();
+    let plain = output.plain();
+    assert_eq!(output.code, Some(0), "{plain}");
+    assert_eq!(
+        aws.bodies("UpdateService"),
+        [json!({"cluster": "main", "service": "web", "forceNewDeployment": true})]
+    );
+    assert!(
+        plain.contains("update    web  (its last deployment failed)"),
+        "{plain}"
+    );
 }

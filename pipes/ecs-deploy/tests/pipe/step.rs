@@ -179,3 +179,12 @@ pub fn verdict(output: &str) -> &str {
         .rfind(|line| line.starts_with(['✔', '✖']))
         .unwrap_or_default()
 }
+
+/// From the `✖` on.
+pub fn ending(output: &str) -> String {
+    let lines: Vec<&str> = output
+        .lines()
+        .skip_while(|line| !line.starts_with('✖'))
+        .collect();
+    lines.join("\n")
+}

@@ -6,16 +6,7 @@ use serde_json::{Value, json};
 use shared::testing::{Call, Proxy, Reply, Timeline};
 
 use crate::script::*;
-use crate::step::Step;
-
-/// From the `✖` on.
-fn ending(plain: &str) -> String {
-    let lines: Vec<&str> = plain
-        .lines()
-        .skip_while(|line| !line.starts_with('✖'))
-        .collect();
-    lines.join("\n")
-}
+use crate::step::{Step, ending};
 
 /// A one-off task at this point of its life.
 fn task(status: &str, containers: Value) -> Value {
@@ -106,7 +97,13 @@ fn a_task_before_that_fails_leaves_the_service_untouched() {
     let output = before(&aws).run();
     assert_eq!(output.code, Some(1));
     assert_eq!(changes(&aws), ["RegisterTaskDefinition", "RunTask"]);
-    insta::assert_snapshot!(ending(&output.without_debug()), @"");
+    insta::assert_snapshot!(ending(&output.without_debug()), @r"
+    ✖ RUN_TASK_BEFORE: the task `t1` failed: `web` exited with code 2
+      why tasks stopped:
+        1 × `web` exited with code 2
+            ECS says: Essential container in task exited
+      changed before that: ran tasks 1 (`t1`), registered 1 (`arn:aws:ecs:eu-west-1:123456789012:task-definition/web:7`)
+    ");
 }
 
 #[test]
