@@ -87,3 +87,13 @@ fn every_fault_is_named() {
     "
     );
 }
+
+#[test]
+fn the_documents_are_in_step() {
+    shared::testing::assert_documented(
+        include_str!("../../README.md"),
+        include_str!("../../pipe.yml"),
+        &shared::known_variables::<Config>(),
+        env!("CARGO_PKG_VERSION"),
+    );
+}
