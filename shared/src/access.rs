@@ -16,6 +16,7 @@ use crate::run::RunVariables;
 use crate::session::Session;
 use crate::typos::unknown_variables;
 use crate::variables::{Environment, Faults, field_names};
+use crate::web::Web;
 
 /// The way to AWS of one run: decided, and not yet tried.
 pub struct Access {
@@ -89,6 +90,14 @@ impl Access {
     #[must_use]
     pub fn region(&self) -> &str {
         self.settings.region()
+    }
+
+    /// The way to the web for requests without credentials, such as those for the deployed site.
+    ///
+    /// # Errors
+    /// When the certificates of `AWS_CA_BUNDLE` cannot be used.
+    pub fn web(&self) -> Result<Web, Failure> {
+        self.settings.web()
     }
 
     /// Trades the token, or takes the keys, says who the run is, and gives the configuration for all clients.

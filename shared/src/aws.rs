@@ -12,17 +12,19 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_types::checksum_config::RequestChecksumCalculation;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use serde::Deserialize;
 
+use crate::client::ClientOfThread;
 use crate::failure::Failure;
 use crate::variables::{Environment, Faults, Field, FromText};
+use crate::web::Web;
 
 /// `AWS_ENDPOINT_URL` for all services, `AWS_ENDPOINT_URL_S3` for one.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
@@ -220,9 +222,35 @@ impl AwsSettings {
         Ok(config.build())
     }
 
-    /// The SDK's own client reads no `AWS_CA_BUNDLE`, and a client built by hand no proxy variables:
-    /// hence by hand, with both.
+    /// The way to the web for requests without credentials, with the same proxy and certificates.
+    ///
+    /// # Errors
+    /// When the certificates of `AWS_CA_BUNDLE` cannot be used.
+    pub(crate) fn web(&self) -> Result<Web, Failure> {
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build();
+        let sleep = SharedAsyncSleep::new(TokioSleep::new());
+        let connector = self.network()?.connector(Some(settings), Some(sleep));
+        let agent = self
+            .app_name
+            .as_ref()
+            .map_or("keyless-pipes", AsRef::as_ref);
+        Ok(Web::new(connector, agent.to_owned()))
+    }
+
     fn http_client(&self) -> Result<SharedHttpClient, Failure> {
+        let network = self.network()?;
+        Ok(SharedHttpClient::new(ClientOfThread::new(move || {
+            let network = network.clone();
+            Builder::new().build_with_connector_fn(move |settings, components| {
+                let sleep = components.and_then(aws_sdk_sts::config::RuntimeComponents::sleep_impl);
+                network.connector(settings.cloned(), sleep)
+            })
+        })))
+    }
+
+    fn network(&self) -> Result<Network, Failure> {
         let mut roots = TrustStore::default();
         if let Some(authorities) = &self.authorities {
             roots.add_pem_certificate(authorities.as_slice());
@@ -237,22 +265,33 @@ impl AwsSettings {
             })?;
         // HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY in their usual meaning, by the library.
         let proxy = ProxyConfig::from_env();
-        Ok(
-            Builder::new().build_with_connector_fn(move |settings, components| {
-                let mut connector = Connector::builder();
-                connector.set_connector_settings(settings.cloned());
-                connector.set_sleep_impl(
-                    components.and_then(aws_sdk_sts::config::RuntimeComponents::sleep_impl),
-                );
-                connector.set_proxy_config(Some(proxy.clone()));
-                connector
-                    .tls_provider(tls::Provider::Rustls(
-                        tls::rustls_provider::CryptoMode::AwsLc,
-                    ))
-                    .tls_context(tls.clone())
-                    .build()
-            }),
-        )
+        Ok(Network { tls, proxy })
+    }
+}
+
+/// The SDK's own client reads no `AWS_CA_BUNDLE`, and a client built by hand no proxy variables: hence by hand, with both.
+#[derive(Clone)]
+struct Network {
+    tls: TlsContext,
+    proxy: ProxyConfig,
+}
+
+impl Network {
+    fn connector(
+        &self,
+        settings: Option<HttpConnectorSettings>,
+        sleep: Option<SharedAsyncSleep>,
+    ) -> Connector {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings);
+        connector.set_sleep_impl(sleep);
+        connector.set_proxy_config(Some(self.proxy.clone()));
+        connector
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .tls_context(self.tls.clone())
+            .build()
     }
 }
 

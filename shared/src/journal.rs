@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,9 +13,12 @@ use tokio::time::Instant;
 /// Names spelled out in the log for one kind of change; all of them stand in `report.json`.
 const NAMES_IN_LOG: usize = 10;
 
-/// The changes of one run; shared by all its tasks.
+/// The changes of one run; a clone is the same journal, for work on another thread.
+#[derive(Clone, Default)]
+pub struct Journal(Arc<Pages>);
+
 #[derive(Default)]
-pub struct Journal {
+struct Pages {
     changes: Mutex<Changes>,
     cleanups: Mutex<BTreeMap<u64, Cleanup>>,
 }
@@ -79,7 +82,7 @@ impl Journal {
         name: impl Into<String>,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> u64 {
-        let mut cleanups = self.cleanups.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cleanups = self.cleanups();
         let number = cleanups
             .last_key_value()
             .map_or(0, |(number, _)| number + 1);
@@ -95,16 +98,12 @@ impl Journal {
 
     /// Forgets a cleanup: there is nothing left to clean up.
     pub fn settle(&self, number: u64) {
-        self.cleanups
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&number);
+        self.cleanups().remove(&number);
     }
 
     /// Does all that is left, all of it at once, and names what could not be done in time.
     pub(crate) async fn clean_up(&self, limit: Duration) {
-        let cleanups =
-            std::mem::take(&mut *self.cleanups.lock().unwrap_or_else(PoisonError::into_inner));
+        let cleanups = std::mem::take(&mut *self.cleanups());
         let end = Instant::now() + limit;
         let started = cleanups
             .into_values()
@@ -124,7 +123,17 @@ impl Journal {
 
     fn changes(&self) -> MutexGuard<'_, Changes> {
         // A panic elsewhere must not hide what was changed.
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .changes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cleanups(&self) -> MutexGuard<'_, BTreeMap<u64, Cleanup>> {
+        self.0
+            .cleanups
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

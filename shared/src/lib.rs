@@ -21,6 +21,7 @@
 mod access;
 pub mod arn;
 pub mod aws;
+mod client;
 pub mod credentials;
 pub mod diagnosis;
 pub mod difference;
@@ -43,6 +44,7 @@ pub mod token;
 mod typos;
 pub mod variables;
 pub mod wait;
+mod web;
 
 pub use access::{Access, Settings, configure, known_variables};
 pub use aws::{ATTEMPT_TIMEOUT, checksums_when_supported, has_own_endpoint};
@@ -55,3 +57,4 @@ pub use report::Outcome;
 pub use run::{RunVariables, run};
 pub use secret::Secret;
 pub use variables::{Environment, Faults, Field, FromText, List, Timestamp};
+pub use web::{Page, Web};

@@ -65,7 +65,9 @@ impl Deploy<'_> {
             match started {
                 Ok(step) => steps.extend(step),
                 // Those before it are under way already.
-                Err(failure) => return Err(self.go_back(plan, steps, failure, false).await),
+                Err(failure) => {
+                    return Err(rollback::after_failure(self, steps, failure, false).await);
+                }
             }
         }
         if let Some(wait) = self.config.wait {
@@ -74,10 +76,10 @@ impl Deploy<'_> {
         if let Some(task) = &plan.after
             && let Err(failure) = self.run_task(plan, task, &definition, "after").await
         {
-            return Err(self.go_back(plan, steps, failure, true).await);
+            return Err(rollback::after_failure(self, steps, failure, true).await);
         }
         if let Err(failure) = self.move_schedules(&plan.moves, &definition).await {
-            return Err(self.go_back(plan, steps, failure, true).await);
+            return Err(rollback::after_failure(self, steps, failure, true).await);
         }
         if let (Some(keep), DefinitionPlan::Register(_)) =
             (self.config.keep_revisions, &plan.definition)
@@ -299,7 +301,7 @@ impl Deploy<'_> {
             return Ok(steps);
         }
         let failure = self.explain(plan, &steps, wait).await;
-        Err(self.go_back(plan, steps, failure, false).await)
+        Err(rollback::after_failure(self, steps, failure, false).await)
     }
 
     /// One failure for all services that failed, with what explains each.
@@ -337,12 +339,6 @@ impl Deploy<'_> {
         self.journal
             .note("failures", serde_json::to_value(&all).unwrap_or_default());
         failure.unwrap_or_else(|| Failure::new("a deployment failed"))
-    }
-
-    /// The failure, with what became of the way back, if one was asked for.
-    async fn go_back(&self, plan: &Plan, steps: Vec<Step>, failure: Failure, all: bool) -> Failure {
-        let _ = plan;
-        rollback::after_failure(self, steps, failure, all).await
     }
 
     /// Nothing to do; but what an earlier run began is waited for all the same.

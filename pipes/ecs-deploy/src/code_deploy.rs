@@ -70,10 +70,9 @@ impl Release {
         file: Option<(&str, &Value)>,
         service: &Service,
     ) -> Result<Self, Failure> {
-        let balancers = service.load_balancers.iter();
-        let made = balancers
-            .filter_map(|each| Some((each.container_name.clone()?, each.container_port?)))
-            .next();
+        let mut balancers = service.load_balancers.iter();
+        let made =
+            balancers.find_map(|each| Some((each.container_name.clone()?, each.container_port?)));
         let spec = match (file, made) {
             (Some((path, document)), _) => Spec::Given(path.to_owned(), document.clone()),
             (None, Some((container, port))) => Spec::Made(container, port),

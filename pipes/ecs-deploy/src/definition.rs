@@ -186,12 +186,6 @@ impl Definition {
         self.0["runtimePlatform"]["cpuArchitecture"].as_str()
     }
 
-    /// Whether the tasks have a network interface each, so that the service or the caller says where.
-    #[must_use]
-    pub fn is_awsvpc(&self) -> bool {
-        self.0["networkMode"] == "awsvpc"
-    }
-
     /// The containers, in their order.
     #[must_use]
     pub fn containers(&self) -> Vec<Container> {

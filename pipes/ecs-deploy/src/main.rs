@@ -1,6 +1,11 @@
 //! `ecs-deploy`: a task definition goes to ECS services, by the step's OIDC token, and the verdict is that of the very
 //! deployment that this run started. Observe, plan, refuse, apply, follow, report; each stage is a file beside this one.
 
+#![expect(
+    clippy::struct_field_names,
+    reason = "fields that serde reads have the names of the API's members"
+)]
+
 mod apply;
 mod aws;
 mod causes;

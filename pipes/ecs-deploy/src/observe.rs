@@ -88,7 +88,9 @@ pub async fn observe(
             let mut definition = definition.edited(&config.edits)?;
             if config.pin_digest {
                 let (pinned, lines) = neighbours.registries.pin(&definition).await?;
-                lines.iter().for_each(|line| tracing::info!("{line}"));
+                for line in lines {
+                    tracing::info!("{line}");
+                }
                 definition = pinned;
             }
             let newest = newest(&definition, &live, ecs).await;

@@ -27,27 +27,30 @@ pub struct Moment {
     pub expected: Option<Duration>,
 }
 
+/// The pause between the update, whose answer has shown how all stands, and the first look.
+pub fn first(interval: Duration) -> Duration {
+    interval.mul_f64(2.0 / 15.0)
+}
+
 /// The pause after a look, where `interval` is WAIT_INTERVAL.
 ///
 /// Before the expected end it is what is left until shortly before that, and from then on the shortest that the rate
 /// allows. Without a history the speed of the tasks' coming and going stands in for it.
 pub fn pause(interval: Duration, moment: Moment) -> Duration {
     let steady = interval.as_secs_f64();
-    let (first, shortest) = (steady / 7.5, steady / 5.0);
+    let shortest = steady / 5.0;
     let elapsed = moment.elapsed.as_secs_f64();
     let expected = moment.expected.map(|expected| expected.as_secs_f64());
     let wished = match expected {
         // Only ECS's own word is missing.
         _ if moment.progress >= 1.0 => shortest,
-        // The first events are worth a look.
-        Some(_) if elapsed < first => first,
         Some(expected) => (expected * SHORTLY_BEFORE - elapsed).clamp(shortest, steady * 2.0),
         None if moment.progress > 0.0 => {
             let left = elapsed * (1.0 - moment.progress) / moment.progress;
             (left * 0.7).clamp(shortest, steady * RATE)
         }
         // Nothing has happened yet: at an interval of 15 s looks after 2, 6 and 18 s, then every 20 s.
-        None => (elapsed * 2.0).clamp(first, steady * RATE),
+        None => (elapsed * 2.0).clamp(first(interval).as_secs_f64(), steady * RATE),
     };
     // When the calls of the next look come within the rate.
     let calls = f64::from(moment.calls + moment.per_look);
@@ -76,7 +79,7 @@ mod tests {
 
     /// The moments of the looks until `end`, where `progress` gives the progress at a second.
     fn looks(end: f64, expected: Option<u64>, progress: impl Fn(f64) -> f64) -> Vec<f64> {
-        let (mut at, mut looks) = (0.0, vec![0.0]);
+        let (mut at, mut looks) = (2.0, vec![2.0]);
         while at < end {
             let moment = Moment {
                 elapsed: Duration::from_secs_f64(at),
@@ -100,7 +103,7 @@ mod tests {
         let looks = looks(60.0, None, |_| 0.0);
         assert_eq!(
             looks.iter().map(|at| at.round()).collect::<Vec<_>>(),
-            [0.0, 2.0, 6.0, 18.0, 38.0, 58.0, 78.0]
+            [2.0, 6.0, 18.0, 38.0, 58.0, 78.0]
         );
     }
 
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn the_median_is_the_middle_one() {
         let seconds = |all: &[u64]| median(all.iter().copied().map(Duration::from_secs).collect());
-        assert_eq!(seconds(&[90, 30, 60]), Some(Duration::from_secs(60)));
+        assert_eq!(seconds(&[90, 30, 60]), Some(Duration::from_mins(1)));
         assert_eq!(seconds(&[]), None);
     }
 

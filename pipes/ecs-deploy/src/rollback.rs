@@ -89,7 +89,7 @@ pub async fn after_failure(
         match begin(deploy, step).await {
             Ok(Begun::Track(track)) => under_way.push(*track),
             Ok(Begun::Nothing(why)) => {
-                failure = failure.fact(format!("`{name}` was not rolled back: {why}"))
+                failure = failure.fact(format!("`{name}` was not rolled back: {why}"));
             }
             Err(refused) => {
                 failure = failure.fact(format!("`{name}` could not be rolled back: {refused}"));
@@ -302,15 +302,17 @@ async fn watch(deploy: &Deploy<'_>, mut tracks: Vec<Track>, wait: Wait) -> Vec<S
         .iter()
         .map(|track| {
             let (name, to) = (&track.name, short(&track.service.task_definition));
-            match &track.ending {
-                Some(Ending::Verdict(Verdict::Done | Verdict::RolledBack { .. })) => {
-                    format!("`{name}` was rolled back to `{to}`, and that deployment completed")
-                }
-                _ => {
-                    let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs(), true);
-                    format!("`{name}` was told to go back to `{to}`, but {sentence}")
-                }
+            let is_back = matches!(
+                track.ending,
+                Some(Ending::Verdict(Verdict::Done | Verdict::RolledBack { .. }))
+            );
+            if is_back {
+                return format!(
+                    "`{name}` was rolled back to `{to}`, and that deployment completed"
+                );
             }
+            let (sentence, _) = outcome::sentence(track, wait.timeout.as_secs(), true);
+            format!("`{name}` was told to go back to `{to}`, but {sentence}")
         })
         .collect();
     if let Err(failure) = followed {

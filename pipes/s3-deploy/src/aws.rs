@@ -13,14 +13,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType, Delete, ObjectIdentifier};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use shared::{Failure, Journal, Pending, Refusal, SdkConfig, explained};
 use tokio::sync::Semaphore;
 
 pub use self::listing::Range;
 pub use self::own::Found;
-pub use self::pace::{Pace, SlowDowns};
+pub use self::pace::{Load, Pace, SlowDowns};
+pub use self::upload::encoded;
 
-use crate::config::Destination;
+use crate::destination::Destination;
+use crate::digest;
+use crate::plan::Deletion;
 
 /// The most keys that one DeleteObjects takes.
 const DELETE_BATCH: usize = 1000;
@@ -144,28 +149,57 @@ impl Bucket {
         }))
     }
 
-    /// Deletes objects by name, in as few requests as possible.
+    /// Deletes objects of the pipe's own folder by name, in as few requests as possible.
     ///
     /// # Errors
     /// The first refusal, also of a single key in an answer of 200.
-    pub async fn delete(&self, names: &[String], journal: &Journal) -> Result<(), Failure> {
-        for batch in names.chunks(DELETE_BATCH) {
-            self.delete_batch(batch, journal).await?;
+    pub async fn delete_own(&self, names: &[String], journal: &Journal) -> Result<(), Failure> {
+        let own = names.iter().map(|name| Deletion {
+            name: name.clone(),
+            etag: String::new(),
+        });
+        self.delete(&own.collect::<Vec<_>>(), false, journal).await
+    }
+
+    /// Deletes objects of the site. With `conditional`, which needs `s3:GetObject`, AWS keeps those that somebody has
+    /// written since they were listed; what other stores make of a condition nobody knows, so they get none.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+    ///
+    /// # Errors
+    /// As for [`Bucket::delete_own`].
+    pub async fn delete(
+        &self,
+        objects: &[Deletion],
+        conditional: bool,
+        journal: &Journal,
+    ) -> Result<(), Failure> {
+        for batch in objects.chunks(DELETE_BATCH) {
+            self.delete_batch(batch, conditional && self.is_aws, journal)
+                .await?;
         }
         Ok(())
     }
 
-    async fn delete_batch(&self, names: &[String], journal: &Journal) -> Result<(), Failure> {
+    async fn delete_batch(
+        &self,
+        objects: &[Deletion],
+        conditional: bool,
+        journal: &Journal,
+    ) -> Result<(), Failure> {
         let doing = |count: usize| {
             format!(
                 "could not delete {count} objects from `{}`",
                 self.destination
             )
         };
-        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
+        let keys: Vec<String> = objects.iter().map(|each| self.key(&each.name)).collect();
         let identifiers = keys
             .iter()
-            .map(|key| ObjectIdentifier::builder().key(key).build())
+            .zip(objects)
+            .map(|(key, object)| {
+                let etag = conditional.then(|| format!("\"{}\"", object.etag));
+                ObjectIdentifier::builder().key(key).set_e_tag(etag).build()
+            })
             .collect::<Result<Vec<_>, _>>();
         let delete = identifiers.and_then(|objects| {
             Delete::builder()
@@ -180,6 +214,14 @@ impl Bucket {
             .delete_objects()
             .bucket(&self.destination.bucket)
             .delete(delete);
+        let checksums = self.checksums;
+        let request = request.customize().mutate_request(move |request| {
+            // The one checksum that this request has always needed, and the only one that older stores know.
+            if let Some(body) = request.body().bytes().filter(|_| !checksums) {
+                let md5 = STANDARD.encode(digest::etag(body));
+                request.headers_mut().insert("content-md5", md5);
+            }
+        });
         let pending: Vec<_> = keys
             .iter()
             .map(|key| (key, journal.begin("delete", key)))
@@ -195,7 +237,9 @@ impl Bucket {
             }
         };
         // A 200 answer may hold an error for each key.
-        let errors = answer.errors.unwrap_or_default();
+        let mut errors = answer.errors.unwrap_or_default();
+        // With a condition an object that is gone already is an error; a repeated request finds them so.
+        errors.retain(|error| error.code.as_deref() != Some("NoSuchKey"));
         for (key, pending) in pending {
             if errors.iter().any(|error| error.key.as_ref() == Some(key)) {
                 pending.refused();
@@ -213,7 +257,13 @@ impl Bucket {
             status: 200,
             ..Refusal::default()
         };
-        Err(explained(&refusal, doing(errors.len()), "s3:DeleteObject"))
+        let failure = explained(&refusal, doing(errors.len()), "s3:DeleteObject");
+        Err(if refusal.code == "PreconditionFailed" {
+            failure
+                .hint("somebody wrote it since it was listed, so it was kept; run this step again")
+        } else {
+            failure
+        })
     }
 }
 

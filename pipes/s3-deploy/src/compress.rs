@@ -5,8 +5,9 @@
 //! for an edge function that negotiates. A file `x.js.br` that the build has made is taken as it is instead of
 //! compressing again. A file that has a content encoding by a variable or a rule is encoded already: leave it out.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 
+use flate2::read::MultiGzDecoder;
 use flate2::{Compression, GzBuilder};
 use shared::FromText;
 
@@ -160,6 +161,23 @@ pub fn compress(bytes: &[u8], encoding: Encoding) -> io::Result<Vec<u8>> {
         Encoding::Gzip => gzip(bytes),
         Encoding::Brotli => brotli(bytes),
     }
+}
+
+/// The bytes that were encoded so, by the value of a `Content-Encoding`; nothing if they were not, or are too many.
+pub fn decompress(bytes: &[u8], content_encoding: &str) -> Option<Vec<u8>> {
+    /// Bytes of a page, decoded: more are no page but a trap.
+    const MOST: u64 = 256 << 20;
+    let mut decoded = Vec::new();
+    let read = match content_encoding.trim() {
+        "gzip" => MultiGzDecoder::new(bytes)
+            .take(MOST)
+            .read_to_end(&mut decoded),
+        "br" => brotli::Decompressor::new(bytes, 4096)
+            .take(MOST)
+            .read_to_end(&mut decoded),
+        _ => return None,
+    };
+    read.ok().map(|_| decoded)
 }
 
 /// Without time and name in its header.

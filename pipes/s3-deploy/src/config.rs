@@ -5,20 +5,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::{Faults, Field, FromText, List, Settings};
+use shared::{Faults, Field, List, Settings};
 
 use crate::compress::Encoding;
+use crate::destination::Destination;
 use crate::extra_args::{ExtraArgs, Quiet};
 use crate::filters::Filters;
 use crate::guard::DeleteLimit;
 use crate::headers::{Headers, values};
-use crate::plan::Retain;
+use crate::links::BrokenLinks;
+use crate::plan::{DeleteScope, Retain};
 use crate::releases::Target;
+use crate::site_url::SiteUrl;
 
 /// Bitbucket stops a step after two hours unless told otherwise; a site that takes one is stuck.
 const DEFAULT_TIMEOUT: u32 = 3600;
 /// Enough for what S3 takes under one prefix, 3,500 writes a second, at 70 ms each.
 const DEFAULT_CONCURRENCY: u32 = 256;
+/// What a cache that was told needs, and a little more.
+const DEFAULT_SITE_TIMEOUT: u32 = 120;
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
@@ -32,12 +37,16 @@ pub struct Variables {
     expires: Field<String>,
     storage_class: Field<String>,
     delete_flag: Field<bool>,
+    delete_scope: Field<DeleteScope>,
     delete_limit: Field<DeleteLimit>,
     retain: Field<Retain>,
     rules_file: Field<String>,
     netlify_files: Field<bool>,
     compress: Field<List<Encoding>>,
     cloudfront_distribution_id: Field<List<String>>,
+    site_url: Field<SiteUrl>,
+    site_timeout: Field<u32>,
+    broken_links: Field<BrokenLinks>,
     manifest: Field<bool>,
     force: Field<bool>,
     rollback: Field<Target>,
@@ -77,14 +86,16 @@ pub struct Config {
     pub size_only: bool,
     /// Whether the lines of the plan are left out.
     pub quiet: bool,
-    /// Whether objects that no file stands for are deleted.
-    pub delete: bool,
-    /// How many at most.
-    pub delete_limit: DeleteLimit,
-    /// How long they stay.
-    pub retain: Option<Retain>,
+    /// What becomes of objects that no file stands for.
+    pub deletes: Deletes,
     /// Distributions whose caches are told of changes.
     pub distributions: Vec<String>,
+    /// Where visitors get the site.
+    pub site_url: Option<SiteUrl>,
+    /// How long it may take until they get what was deployed.
+    pub site_timeout: Duration,
+    /// What is done about pages that load what is not there.
+    pub broken_links: BrokenLinks,
     /// Whether a manifest is kept in the bucket.
     pub manifest: bool,
     /// Whether an older build, or one beside another, may deploy.
@@ -95,6 +106,19 @@ pub struct Config {
     pub dry_run: bool,
     /// How long the run may take.
     pub timeout: Duration,
+}
+
+/// What becomes of objects that no file stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletes {
+    /// Whether they are deleted.
+    pub asked: bool,
+    /// Which of them.
+    pub scope: DeleteScope,
+    /// How many at most.
+    pub limit: DeleteLimit,
+    /// How long they stay.
+    pub retain: Option<Retain>,
 }
 
 /// What a run does.
@@ -117,67 +141,6 @@ pub enum Share {
     Merge,
 }
 
-/// `bucket` or `bucket/prefix`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// The bucket's name.
-    pub bucket: String,
-    /// Before every key.
-    pub prefix: Prefix,
-}
-
-/// Empty, or ending in `/`: without the slash `site` would also mean `site-old/…`, and delete it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prefix(String);
-
-impl Prefix {
-    /// The prefix as it stands before keys.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn new(text: &str) -> Self {
-        let text = text.trim_matches('/');
-        Self(if text.is_empty() {
-            String::new()
-        } else {
-            format!("{text}/")
-        })
-    }
-}
-
-impl std::fmt::Display for Destination {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "s3://{}/{}", self.bucket, self.prefix.0)
-    }
-}
-
-impl FromText for Destination {
-    fn from_text(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let fault = |why: &str| Err(format!("unallowed value {text} ({why})"));
-        if text.starts_with("arn:") {
-            return fault("an access point is named by its alias, not by its ARN");
-        }
-        let path = text.strip_prefix("s3://").unwrap_or(text);
-        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
-        // The rules for names of today and of old buckets in us-east-1 together.
-        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if !(3..=255).contains(&bucket.len()) || !bucket.bytes().all(is_legal) {
-            return fault(
-                "it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`",
-            );
-        }
-        if prefix.chars().any(char::is_control) {
-            return fault("the prefix has a control character");
-        }
-        Ok(Self {
-            bucket: bucket.to_owned(),
-            prefix: Prefix::new(prefix),
-        })
-    }
-}
-
 impl Settings for Config {
     type Variables = Variables;
 
@@ -191,24 +154,21 @@ impl Settings for Config {
         let extra = faults
             .optional("EXTRA_ARGS", variables.extra_args)
             .unwrap_or_default();
-        // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
-        let mut headers = Headers::default();
-        let mut header = |name: &str, header: &str, field: Field<String>| {
-            if let Some(value) = faults.optional(name, field)
-                && let Err(fault) = values::set(&mut headers, header, &value)
-            {
-                faults.add(name, fault);
-            }
-        };
-        header("ACL", "acl", variables.acl);
-        header("CACHE_CONTROL", "cache-control", variables.cache_control);
-        header(
-            "CONTENT_ENCODING",
-            "content-encoding",
-            variables.content_encoding,
+        let mut headers = headers(
+            [
+                ("ACL", "acl", variables.acl),
+                ("CACHE_CONTROL", "cache-control", variables.cache_control),
+                (
+                    "CONTENT_ENCODING",
+                    "content-encoding",
+                    variables.content_encoding,
+                ),
+                ("EXPIRES", "expires", variables.expires),
+                ("STORAGE_CLASS", "storage-class", variables.storage_class),
+            ],
+            faults,
         );
-        header("EXPIRES", "expires", variables.expires);
-        header("STORAGE_CLASS", "storage-class", variables.storage_class);
+        // The existing pipe puts EXTRA_ARGS behind its own flags, so they win.
         headers.overlay(&extra.headers);
         let mut flag = |name, field| faults.optional(name, field).unwrap_or(false);
         let delete = flag("DELETE_FLAG", variables.delete_flag);
@@ -218,10 +178,26 @@ impl Settings for Config {
         let manifest = faults
             .optional("MANIFEST", variables.manifest)
             .unwrap_or(true);
-        let retain = faults.optional("RETAIN", variables.retain);
-        if retain.is_some() && !manifest {
-            faults.add("RETAIN", "needs the manifest, which MANIFEST switches off");
-        }
+        let site_url = faults.optional("SITE_URL", variables.site_url);
+        let site_timeout = at_least_one(
+            faults,
+            "SITE_TIMEOUT",
+            variables.site_timeout,
+            DEFAULT_SITE_TIMEOUT,
+        );
+        let broken_links = faults
+            .optional("BROKEN_LINKS", variables.broken_links)
+            .unwrap_or_default();
+        let deletes = deletes(
+            delete || extra.delete,
+            (
+                variables.delete_scope,
+                variables.delete_limit,
+                variables.retain,
+            ),
+            manifest,
+            faults,
+        );
         let timeout = at_least_one(faults, "TIMEOUT", variables.timeout, DEFAULT_TIMEOUT);
         let concurrency = at_least_one(
             faults,
@@ -237,9 +213,6 @@ impl Settings for Config {
         let compress = faults
             .optional("COMPRESS", variables.compress)
             .map_or_else(Vec::new, |list| list.0);
-        let delete_limit = faults
-            .optional("DELETE_LIMIT", variables.delete_limit)
-            .unwrap_or_default();
         let rules_file = faults
             .optional("RULES_FILE", variables.rules_file)
             .map(PathBuf::from);
@@ -262,10 +235,11 @@ impl Settings for Config {
             follow_links: extra.follow_links.unwrap_or(true),
             size_only: extra.size_only,
             quiet: extra.quiet >= Quiet::OnlyErrors,
-            delete: delete || extra.delete,
-            delete_limit,
-            retain,
+            deletes,
             distributions,
+            site_url,
+            site_timeout: Duration::from_secs(site_timeout.into()),
+            broken_links,
             manifest,
             force,
             concurrency: concurrency as usize,
@@ -277,6 +251,41 @@ impl Settings for Config {
     fn deadline(&self) -> Duration {
         self.timeout
     }
+}
+
+/// What the variables of the existing pipe give every object: name of the variable, of the header, and the value.
+fn headers(variables: [(&str, &str, Field<String>); 5], faults: &mut Faults) -> Headers {
+    let mut headers = Headers::default();
+    for (name, header, field) in variables {
+        if let Some(value) = faults.optional(name, field)
+            && let Err(fault) = values::set(&mut headers, header, &value)
+        {
+            faults.add(name, fault);
+        }
+    }
+    headers
+}
+
+fn deletes(
+    asked: bool,
+    (scope, limit, retain): (Field<DeleteScope>, Field<DeleteLimit>, Field<Retain>),
+    manifest: bool,
+    faults: &mut Faults,
+) -> Deletes {
+    let deletes = Deletes {
+        asked,
+        scope: faults.optional("DELETE_SCOPE", scope).unwrap_or_default(),
+        limit: faults.optional("DELETE_LIMIT", limit).unwrap_or_default(),
+        retain: faults.optional("RETAIN", retain),
+    };
+    let no_manifest = "needs the manifest, which MANIFEST switches off";
+    if deletes.retain.is_some() && !manifest {
+        faults.add("RETAIN", no_manifest);
+    }
+    if deletes.scope == DeleteScope::Deployed && !manifest {
+        faults.add("DELETE_SCOPE", no_manifest);
+    }
+    deletes
 }
 
 type Asked = (Field<Target>, Field<bool>, Field<bool>, Field<String>);
@@ -332,98 +341,4 @@ fn at_least_one(faults: &mut Faults, name: &str, field: Field<u32>, default: u32
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::Environment;
-
-    use super::*;
-
-    fn config<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
-        let mut faults = Faults::default();
-        let config = Config::new(Environment::from(pairs).read(), &mut faults);
-        if faults.is_empty() {
-            Ok(config.unwrap())
-        } else {
-            Err(faults.to_string())
-        }
-    }
-
-    #[test]
-    fn a_prefix_always_ends_in_a_slash() {
-        for (text, bucket, prefix) in [
-            ("site", "site", ""),
-            ("site/", "site", ""),
-            ("site/docs", "site", "docs/"),
-            ("site/docs/v1/", "site", "docs/v1/"),
-            ("s3://site/docs", "site", "docs/"),
-            (" site//docs// ", "site", "docs/"),
-        ] {
-            let destination = Destination::from_text(text).unwrap();
-            assert_eq!(
-                (destination.bucket.as_str(), destination.prefix.as_str()),
-                (bucket, prefix),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_defaults_upload_and_delete_nothing() {
-        let config = config([("S3_BUCKET", "site"), ("LOCAL_PATH", "dist")]).unwrap();
-        assert!(!config.delete && !config.dry_run);
-        assert_eq!(config.headers, Headers::default());
-        assert_eq!(config.timeout, Duration::from_hours(1));
-    }
-
-    #[test]
-    fn the_documents_are_in_step() {
-        shared::testing::assert_documented(
-            include_str!("../README.md"),
-            include_str!("../pipe.yml"),
-            &shared::known_variables::<Config>(),
-            env!("CARGO_PKG_VERSION"),
-        );
-    }
-
-    #[test]
-    fn every_fault_is_named() {
-        insta::assert_snapshot!(
-            config([
-                ("S3_BUCKET", "s!"),
-                ("LOCAL_PATH", "$LOCAL_PATH"),
-                ("ACL", "public"),
-                ("CACHE_CONTROL", "max-age=1\nx: y"),
-                ("EXPIRES", "soon"),
-                ("STORAGE_CLASS", "standard"),
-                ("DELETE_FLAG", "1"),
-                ("DRY_RUN", "maybe"),
-                ("TIMEOUT", "0"),
-                ("EXTRA_ARGS", "--delete"),
-                ("PRE_EXECUTION_SCRIPT", "build.sh"),
-            ])
-            .unwrap_err(),
-            @r"
-        Validation errors:
-        ACL:
-        - unallowed value public (allowed: private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read, bucket-owner-full-control, log-delivery-write)
-        CACHE_CONTROL:
-        - has a line break or a character that no header may have
-        DELETE_FLAG:
-        - must be of boolean type
-        DRY_RUN:
-        - must be of boolean type
-        EXPIRES:
-        - unallowed value soon (a timestamp looks like `2026-12-01T00:00:00Z`)
-        LOCAL_PATH:
-        - required field (its value is the literal `$LOCAL_PATH`, so that variable is not defined for this step)
-        PRE_EXECUTION_SCRIPT:
-        - is not supported, since the image has no shell; put its commands into the script of the step, before the pipe
-        S3_BUCKET:
-        - unallowed value s! (it is `bucket` or `bucket/prefix`, and a bucket's name has letters, digits, `.`, `-`, `_`)
-        STORAGE_CLASS:
-        - unallowed value standard (allowed: STANDARD, REDUCED_REDUNDANCY, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER, DEEP_ARCHIVE, OUTPOSTS, GLACIER_IR, SNOW, EXPRESS_ONEZONE)
-        TIMEOUT:
-        - unallowed value 0 (it is at least 1)
-        "
-        );
-    }
-}
+mod tests;

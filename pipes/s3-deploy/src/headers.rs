@@ -66,15 +66,23 @@ impl Headers {
         self.tags.extend(over.tags.clone());
     }
 
-    /// What the manifest keeps of the wish, to notice that it changed: 32 hexadecimal digits.
-    pub fn digest(&self) -> String {
-        let mut lines = String::new();
-        let mut add = |name: &str, value: &str| {
-            for part in [name, "\0", value, "\n"] {
-                lines.push_str(part);
-            }
-        };
-        let fields = [
+    /// All that is given, by the names of RULES_FILE.
+    pub fn given(&self) -> Vec<(&'static str, String)> {
+        let pair = |(name, value): (&String, &String)| format!("{name}={value}");
+        let texts = self.texts().into_iter();
+        let texts = texts.filter_map(|(name, value)| Some((name, value.clone()?)));
+        let expires = self.expires.map(|time| ("expires", time.http_date()));
+        let metadata = self.metadata.iter().map(pair);
+        let tags = self.tags.iter().map(pair);
+        texts
+            .chain(expires)
+            .chain(metadata.map(|pair| ("metadata", pair)))
+            .chain(tags.map(|pair| ("tags", pair)))
+            .collect()
+    }
+
+    fn texts(&self) -> [(&'static str, &Option<String>); 10] {
+        [
             ("content-type", &self.content_type),
             ("cache-control", &self.cache_control),
             ("content-encoding", &self.content_encoding),
@@ -85,8 +93,18 @@ impl Headers {
             ("website-redirect", &self.website_redirect),
             ("encryption", &self.encryption),
             ("kms-key-id", &self.kms_key_id),
-        ];
-        for (name, value) in fields {
+        ]
+    }
+
+    /// What the manifest keeps of the wish, to notice that it changed: 32 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut lines = String::new();
+        let mut add = |name: &str, value: &str| {
+            for part in [name, "\0", value, "\n"] {
+                lines.push_str(part);
+            }
+        };
+        for (name, value) in self.texts() {
             if let Some(value) = value {
                 add(name, value);
             }

@@ -8,14 +8,14 @@ use futures_util::{Stream, StreamExt, stream};
 use shared::{Environment, Failure, Journal};
 
 use crate::aws::{Bucket, Found};
-use crate::config::Config;
+use crate::config::{Config, Deletes};
 use crate::guard::Claim;
 use crate::manifest::{self, Entry, Manifest, Release, Stale};
 use crate::plan::{Leftovers, Plan, Retain};
 use crate::releases;
 
 /// Above this many objects no manifest is kept: it is read and written whole.
-const MOST_OBJECTS: usize = 250_000;
+pub const MOST_OBJECTS: usize = 250_000;
 
 /// The pipeline run that deploys.
 #[derive(Clone, Debug)]
@@ -115,10 +115,9 @@ impl Live {
     }
 
     /// How objects are treated that no file stands for.
-    pub const fn leftovers(&self, delete: bool, retain: Option<Retain>) -> Leftovers<'_> {
+    pub const fn leftovers(&self, deletes: Deletes) -> Leftovers<'_> {
         Leftovers {
-            delete,
-            retain,
+            deletes,
             manifest: &self.manifest,
             now: self.build.now,
         }
@@ -230,6 +229,34 @@ impl Live {
         })
     }
 
+    /// Sees that the lease in the bucket is the one that was taken. AWS keeps the condition of a write; some stores pass
+    /// over it, and then the last one that wrote has the lease.
+    ///
+    /// # Errors
+    /// When another run has it.
+    pub async fn confirm(
+        &self,
+        bucket: &Bucket,
+        taken: &Taken,
+        journal: &Journal,
+    ) -> Result<(), Failure> {
+        let Some(cleanup) = taken.cleanup.filter(|_| bucket.may_ignore_conditions()) else {
+            return Ok(());
+        };
+        if bucket.has(manifest::NAME, &taken.etag).await? {
+            return Ok(());
+        }
+        // The ETag of a store may change by itself; the name of a run does not.
+        if let Found::Manifest(found, _) = bucket.manifest().await?
+            && found.lease.is_some_and(|lease| lease.run != self.build.run)
+        {
+            // It is not this run's to give back.
+            journal.settle(cleanup);
+            return Err(overtaken());
+        }
+        Ok(())
+    }
+
     /// Writes what is known now, if it is more than before, and with `retain` keeps the release.
     ///
     /// # Errors
@@ -252,7 +279,7 @@ impl Live {
             lease: None,
             stale: Stale::Nothing,
             objects,
-            retired: plan.retained.clone(),
+            retired: plan.retired.clone(),
             ..self.manifest.clone()
         };
         if manifest.objects.len() > MOST_OBJECTS {
@@ -314,11 +341,15 @@ impl Live {
         let bytes = manifest
             .write()
             .map_err(|error| Failure::new(format!("could not write the manifest: {error}")))?;
-        bucket.write(manifest::NAME, bytes, Some(condition)).await?.ok_or_else(|| {
-            Failure::new("another deploy of this site began or ended in the meantime")
-                .hint("run this step again; steps with the same `concurrency-group` never run at the same time")
-        })
+        let written = bucket.write(manifest::NAME, bytes, Some(condition)).await?;
+        written.ok_or_else(overtaken)
     }
+}
+
+fn overtaken() -> Failure {
+    Failure::new("another deploy of this site began or ended in the meantime").hint(
+        "run this step again; steps with the same `concurrency-group` never run at the same time",
+    )
 }
 
 impl Taken {

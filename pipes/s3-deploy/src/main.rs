@@ -8,12 +8,14 @@ mod compare;
 mod compress;
 mod config;
 mod content_type;
+mod destination;
 mod digest;
 mod extra_args;
 mod filters;
 mod guard;
 mod headers;
 mod invalidation;
+mod links;
 mod live;
 mod manifest;
 mod netlify;
@@ -22,10 +24,12 @@ mod observe;
 mod phase;
 mod plan;
 mod prepare;
+mod proof;
 mod releases;
 mod rollback;
 mod rules;
 mod shards;
+mod site_url;
 mod tree;
 mod wishes;
 
@@ -34,14 +38,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use shared::{Access, Environment, Failure, Journal, Outcome, wait};
+use shared::{Access, Environment, Failure, Journal, Outcome, Web, wait};
 
 use crate::aws::Bucket;
-use crate::cloudfront::Cdn;
-use crate::config::{Command, Config, Share};
+use crate::cloudfront::{Cdn, Distribution};
+use crate::config::{Command, Config, Deletes, Share};
 use crate::live::{Build, Live};
+use crate::objects::Site;
 use crate::observe::observe;
 use crate::plan::Plan;
+use crate::proof::Expected;
 use crate::shards::Shard;
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -111,6 +117,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         site.objects = objects;
     }
     let site = Arc::new(site);
+    let web = access.web()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -132,57 +139,120 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         admits: &admits,
         size_only: config.size_only,
         headers: live.is_kept(),
-        leftovers: live.leftovers(config.delete && shard.is_none(), config.retain),
+        leftovers: live.leftovers(Deletes {
+            asked: config.deletes.asked && shard.is_none(),
+            ..config.deletes
+        }),
     };
     let mut plan = observe(&site, &bucket, listing, &rules).await?;
     if shard.is_some() {
         // The objects of the other shares are not left over.
         plan.left = 0;
     }
-    journal.plan(plan.to_json(&site));
+    journal.plan(plan.to_json(&site, config.dry_run));
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
-    config.delete_limit.check(plan.deletes.len(), plan.listed)?;
+    let limit = config.deletes.limit;
+    limit.check(plan.deletes.len(), plan.listed)?;
+    if shard.is_none() {
+        // What this share does not hold may be in another one.
+        links::check(config, &site, &plan, &bucket).await?;
+    }
     live.check()?;
     if config.dry_run {
-        let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
-        return Ok(Outcome {
-            summary,
-            ..Outcome::default()
-        });
+        return Ok(nothing_changed(config));
     }
+    let plan = Arc::new(plan);
     if let Some(shard) = shard {
-        let mut objects =
-            apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+        let mut objects = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
         objects.extend(plan.known.iter().cloned());
         shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
         return Ok(outcome(config, &plan));
     }
+    let ready = Ready {
+        site,
+        bucket,
+        web,
+        cdn,
+        distributions,
+        live,
+        parts,
+        plan,
+    };
+    change(config, ready, build, journal).await
+}
 
+/// All that a change needs, when everything that can be refused has been looked at.
+struct Ready {
+    site: Arc<Site>,
+    bucket: Bucket,
+    web: Web,
+    cdn: Cdn,
+    distributions: Vec<Distribution>,
+    live: Live,
+    parts: Vec<String>,
+    plan: Arc<Plan>,
+}
+
+async fn change(
+    config: &Config,
+    ready: Ready,
+    build: &Build,
+    journal: &Journal,
+) -> Result<Outcome, Failure> {
+    let Ready {
+        site,
+        bucket,
+        web,
+        cdn,
+        distributions,
+        live,
+        parts,
+        plan,
+    } = ready;
     let changed = plan.actions.iter().map(|action| site.key(action.object));
     let deleted = plan
         .deletes
         .iter()
-        .map(|name| [&site.prefix, name.as_str()].concat());
+        .map(|object| [&site.prefix, object.name.as_str()].concat());
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
-    let changed: Vec<String> = changed.chain(deleted).chain(untold).collect();
-    let told: &[String] = if distributions.is_empty() {
+    let changed: Vec<String> = changed.chain(deleted).chain(untold.clone()).collect();
+    let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
         &[]
     } else {
         &changed
     };
     let lease = live.begin(&bucket, &plan, told, journal).await?;
-    let written = apply::write(&site, &bucket, &plan.actions, config.concurrency, journal).await?;
+    let writing = apply::write(&site, &bucket, &plan, config.concurrency, journal);
+    let (written, ()) = tokio::try_join!(writing, live.confirm(&bucket, &lease, journal))?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
         .await?;
-    bucket.delete(&plan.deletes, journal).await?;
-    bucket.delete(&parts, journal).await?;
-    live.finish(&bucket, lease, &plan, written, config.retain, journal)
+    if let Some(site_url) = &config.site_url {
+        let again = untold
+            .iter()
+            .filter_map(|key| key.strip_prefix(&site.prefix));
+        let pages = Expected::of_site(&site, &written, &plan.known, &again.collect());
+        proof::check(&web, site_url, pages, config.site_timeout).await?;
+    }
+    bucket
+        .delete(&plan.deletes, live.is_kept(), journal)
+        .await?;
+    bucket.delete_own(&parts, journal).await?;
+    let retain = config.deletes.retain;
+    live.finish(&bucket, lease, &plan, written, retain, journal)
         .await?;
     Ok(outcome(config, &plan))
+}
+
+/// The end of a DRY_RUN.
+fn nothing_changed(config: &Config) -> Outcome {
+    Outcome {
+        summary: format!("DRY_RUN: nothing was changed in `{}`", config.destination),
+        ..Outcome::default()
+    }
 }
 
 /// Only at the end: S3 has confirmed every action by then.

@@ -28,6 +28,19 @@ pub enum Shape {
     Redirect,
 }
 
+impl Shape {
+    /// How its body is encoded.
+    pub const fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Plain | Self::Redirect => None,
+            Self::Precompressed(encoding)
+            | Self::Compressed(encoding)
+            | Self::PrecompressedBeside(encoding)
+            | Self::CompressedBeside(encoding) => Some(encoding),
+        }
+    }
+}
+
 /// One object of the site.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
@@ -65,6 +78,14 @@ pub struct Site {
 }
 
 impl Site {
+    /// The object with this name.
+    pub fn find(&self, name: &str) -> Option<Object> {
+        let found = self
+            .objects
+            .binary_search_by(|object| self.compare_name(*object, name));
+        found.ok().map(|index| self.objects[index])
+    }
+
     /// The name of an object: its key without the prefix.
     pub fn name(&self, object: Object) -> String {
         let (name, suffix) = self.name_parts(object);
@@ -87,6 +108,17 @@ impl Site {
         }
     }
 
+    /// Compares the names of two objects, without making them.
+    pub fn compare(&self, object: Object, other: Object) -> Ordering {
+        let (name, suffix) = self.name_parts(other);
+        if suffix.is_empty() {
+            return self.compare_name(object, name);
+        }
+        let (own, own_suffix) = self.name_parts(object);
+        let own = own.bytes().chain(own_suffix.bytes());
+        own.cmp(name.bytes().chain(suffix.bytes()))
+    }
+
     /// The file whose bytes the object has; none for a redirect.
     pub fn file(&self, object: Object) -> Option<LocalFile<'_>> {
         (object.shape != Shape::Redirect).then(|| self.tree.file(object.source as usize))
@@ -98,14 +130,24 @@ impl Site {
             let redirect = &self.redirects[object.name as usize];
             return self.wishes.of_redirect(&redirect.name, &redirect.to);
         }
-        let encoding = match object.shape {
-            Shape::Plain | Shape::Redirect => None,
-            Shape::Precompressed(encoding)
-            | Shape::Compressed(encoding)
-            | Shape::PrecompressedBeside(encoding)
-            | Shape::CompressedBeside(encoding) => Some(encoding),
-        };
-        self.wishes.of_file(self.original_name(object), encoding)
+        self.wishes
+            .of_file(self.original_name(object), object.shape.encoding())
+    }
+
+    /// Where each of its headers comes from.
+    pub fn explain(&self, object: Object) -> Vec<Because> {
+        if object.shape != Shape::Redirect {
+            let name = self.original_name(object);
+            return self.wishes.explain(name, object.shape.encoding());
+        }
+        let redirect = &self.redirects[object.name as usize];
+        let mut because = self.wishes.explain(&redirect.name, None);
+        because.push(Because {
+            rule: "_redirects".to_owned(),
+            header: "website-redirect",
+            value: redirect.to.clone(),
+        });
+        because
     }
 
     /// Sorts the objects by name: the merge join with the listing needs it.
@@ -113,7 +155,7 @@ impl Site {
         let mut objects = std::mem::take(&mut self.objects);
         let plain = objects.iter().all(|object| object.shape == Shape::Plain);
         if !plain {
-            objects.sort_by_cached_key(|object| self.name(*object));
+            objects.sort_unstable_by(|one, other| self.compare(*one, *other));
         }
         self.objects = objects;
     }

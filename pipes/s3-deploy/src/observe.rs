@@ -68,7 +68,8 @@ pub async fn observe(
     mut listing: impl futures_util::Stream<Item = Result<Vec<RemoteObject>, Failure>> + Unpin,
     rules: &Rules<'_>,
 ) -> Result<Plan, Failure> {
-    let mut plan = Plan::default();
+    let can_be_kept = site.objects.len() <= crate::live::MOST_OBJECTS;
+    let mut plan = Plan::new(rules.headers && can_be_kept);
     let mut wished = site.objects.iter().copied().peekable();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut comparing = FuturesUnordered::new();

@@ -9,9 +9,11 @@ use serde::Serialize;
 use shared::FromText;
 
 use crate::compare::{RemoteObject, Verdict};
+use crate::config::Deletes;
 use crate::manifest::{Entry, Manifest, Retired};
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
+use crate::rules::Because;
 
 /// Why something is done to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,28 +95,60 @@ impl FromText for Retain {
 pub struct Plan {
     /// Objects to write.
     pub actions: Vec<Action>,
-    /// Names of objects to delete.
-    pub deletes: Vec<String>,
+    /// Objects to delete.
+    pub deletes: Vec<Deletion>,
     /// Objects that are as wished already.
     pub unchanged: usize,
-    /// Objects of nobody that stay, since deleting was not asked for.
+    /// Objects that no file stands for and that stay, since deleting was not asked for.
     pub left: usize,
+    /// The same of which no earlier deploy knows, and only its own were to be deleted.
+    pub foreign: usize,
     /// Objects of earlier releases that stay for a while.
-    pub retained: BTreeMap<String, Retired>,
+    pub retained: usize,
+    /// All objects of earlier releases that are still there afterwards, for the manifest.
+    pub retired: BTreeMap<String, Retired>,
     /// What is known of the unchanged objects, for the manifest.
     pub known: Vec<(String, Entry)>,
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
-    leftovers: Vec<String>,
+    leftovers: Vec<Deletion>,
+    remembers: bool,
+}
+
+/// An object that no file stands for, and that is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Its name.
+    pub name: String,
+    /// Its ETag when it was listed.
+    pub etag: String,
+}
+
+/// Which of the objects that no file stands for DELETE_FLAG is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeleteScope {
+    /// All of them under the prefix, as with `aws s3 sync --delete`.
+    #[default]
+    All,
+    /// Those that an earlier deploy with a manifest has put there.
+    Deployed,
+}
+
+impl FromText for DeleteScope {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "all" => Ok(Self::All),
+            "deployed" => Ok(Self::Deployed),
+            other => Err(format!("unallowed value {other} (allowed: all, deployed)")),
+        }
+    }
 }
 
 /// What the plan makes of objects that no file stands for.
 #[derive(Clone, Copy)]
 pub struct Leftovers<'a> {
-    /// Whether they are deleted at all.
-    pub delete: bool,
-    /// How long they stay.
-    pub retain: Option<Retain>,
+    /// Whether, which and when.
+    pub deletes: Deletes,
     /// What earlier runs knew of them.
     pub manifest: &'a Manifest,
     /// Seconds since 1970.
@@ -122,6 +156,14 @@ pub struct Leftovers<'a> {
 }
 
 impl Plan {
+    /// Nothing yet; `remembers` what is known of unchanged objects, which takes more memory than all else.
+    pub fn new(remembers: bool) -> Self {
+        Self {
+            remembers,
+            ..Self::default()
+        }
+    }
+
     /// Adds a wished object that the listing does not show.
     pub fn add_new(&mut self, site: &Site, object: Object) {
         self.act(site, object, Reason::New);
@@ -133,7 +175,7 @@ impl Plan {
             Verdict::Same(entry) | Verdict::HeadersUnknown(entry) => {
                 self.unchanged += 1;
                 // What was compared by size only proves nothing to a later run.
-                if !entry.content.is_empty() {
+                if self.remembers && !entry.content.is_empty() {
                     self.known.push((site.name(object), entry));
                 }
             }
@@ -157,36 +199,49 @@ impl Plan {
 
     /// Adds an object that no file stands for; what becomes of it is decided at the end.
     pub fn add_leftover(&mut self, object: RemoteObject) {
-        self.leftovers.push(object.name);
+        let RemoteObject { name, etag, .. } = object;
+        self.leftovers.push(Deletion { name, etag });
     }
 
     /// Decides what becomes of the leftovers, and brings everything into its order.
     pub fn finish(&mut self, site: &Site, rules: Leftovers<'_>) {
-        let leftovers = std::mem::take(&mut self.leftovers);
-        if rules.delete {
-            let retired = &rules.manifest.retired;
-            // Without any change this is no release, and nothing gets a release older by it.
-            let is_release = !self.actions.is_empty()
-                || leftovers.iter().any(|name| !retired.contains_key(name));
-            for name in leftovers {
-                self.retire(name, is_release, rules);
-            }
-        } else {
-            self.left = leftovers.len();
+        let Manifest {
+            objects, retired, ..
+        } = rules.manifest;
+        let is_own =
+            |each: &Deletion| objects.contains_key(&each.name) || retired.contains_key(&each.name);
+        let mut leftovers = std::mem::take(&mut self.leftovers);
+        if rules.deletes.scope == DeleteScope::Deployed || !rules.deletes.asked {
+            let all = leftovers.len();
+            leftovers.retain(is_own);
+            self.foreign = all - leftovers.len();
         }
-        self.actions
-            .sort_by_cached_key(|action| (action.phase, site.name(action.object)));
-        self.deletes.sort_unstable();
+        // Without any change this is no release, and nothing gets a release older by it.
+        let is_new = |each: &Deletion| !retired.contains_key(&each.name);
+        let is_release = !self.actions.is_empty() || leftovers.iter().any(is_new);
+        for leftover in leftovers {
+            self.retire(leftover, is_release, rules);
+        }
+        if !rules.deletes.asked {
+            // Those of earlier releases are not forgotten: a later run may be asked to delete them.
+            self.left = std::mem::take(&mut self.foreign) + self.retired.len();
+        }
+        self.actions.sort_unstable_by(|one, other| {
+            let by_name = || site.compare(one.object, other.object);
+            one.phase.cmp(&other.phase).then_with(by_name)
+        });
+        self.deletes
+            .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }
 
-    fn retire(&mut self, name: String, is_release: bool, rules: Leftovers<'_>) {
+    fn retire(&mut self, leftover: Deletion, is_release: bool, rules: Leftovers<'_>) {
         let Leftovers {
-            retain,
+            deletes,
             manifest,
             now,
-            ..
         } = rules;
-        let retired = manifest.retired.get(&name).map_or(
+        let name = &leftover.name;
+        let retired = manifest.retired.get(name).map_or(
             Retired {
                 since: now,
                 releases: 0,
@@ -197,19 +252,20 @@ impl Plan {
             },
         );
         // A page that was taken out has to go; it is what pages load that open tabs still need.
-        let known = manifest.objects.get(&name);
-        let phase = known.map_or_else(|| Phase::of(&name), |entry| entry.phase);
+        let known = manifest.objects.get(name);
+        let phase = known.map_or_else(|| Phase::of(name), |entry| entry.phase);
         let stays = phase != Phase::EntryPoint
-            && match retain {
+            && match deletes.retain {
                 None => false,
                 Some(Retain::Releases(releases)) => retired.releases < releases,
                 Some(Retain::Age(age)) => now.saturating_sub(retired.since) < age.as_secs(),
             };
-        if stays {
-            self.retained.insert(name, retired);
-        } else {
-            self.deletes.push(name);
+        if deletes.asked && !stays {
+            self.deletes.push(leftover);
+            return;
         }
+        self.retained += usize::from(deletes.asked);
+        self.retired.insert(leftover.name, retired);
     }
 
     /// Whether there is nothing to do.
@@ -235,9 +291,8 @@ impl Plan {
             let (verb, reason) = (action.reason.verb(), action.reason.text());
             let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
             if explain {
-                let (_, phase, because) = site.wish(action.object);
-                let _ = writeln!(out, "          phase: {phase}");
-                for reason in because {
+                let _ = writeln!(out, "          phase: {}", action.phase);
+                for reason in site.explain(action.object) {
                     let _ = writeln!(
                         out,
                         "          {}: {}  ({})",
@@ -246,7 +301,7 @@ impl Plan {
                 }
             }
         }
-        for name in &self.deletes {
+        for Deletion { name, .. } in &self.deletes {
             let _ = writeln!(out, "delete  {}{name}", site.prefix);
         }
         let (uploads, headers) = self.counts();
@@ -259,8 +314,15 @@ impl Plan {
         if headers > 0 {
             let _ = write!(out, ", headers {headers}");
         }
-        if !self.retained.is_empty() {
-            let _ = write!(out, ", retained {}", self.retained.len());
+        if self.retained > 0 {
+            let _ = write!(out, ", retained {}", self.retained);
+        }
+        if self.foreign > 0 {
+            let _ = write!(
+                out,
+                ", left alone {} (no deploy has put them there)",
+                self.foreign
+            );
         }
         if self.left > 0 {
             let _ = write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left);
@@ -268,14 +330,16 @@ impl Plan {
         out
     }
 
-    /// For `report.json`.
-    pub fn to_json(&self, site: &Site) -> serde_json::Value {
+    /// For `report.json`, with `explain` also each header and the layer that gave it.
+    pub fn to_json(&self, site: &Site, explain: bool) -> serde_json::Value {
         #[derive(Serialize)]
         struct Line<'a> {
             action: &'a str,
             key: String,
             reason: &'a str,
             phase: Phase,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            headers: Vec<Because>,
         }
         let actions: Vec<_> = self
             .actions
@@ -285,13 +349,24 @@ impl Plan {
                 key: site.key(action.object),
                 reason: action.reason.text(),
                 phase: action.phase,
+                headers: if explain {
+                    site.explain(action.object)
+                } else {
+                    Vec::new()
+                },
             })
+            .collect();
+        let deletes: Vec<_> = self
+            .deletes
+            .iter()
+            .map(|each| [&site.prefix, each.name.as_str()].concat())
             .collect();
         serde_json::json!({
             "actions": actions,
-            "delete": self.deletes,
+            "delete": deletes,
             "unchanged": self.unchanged,
-            "retained": self.retained.len(),
+            "retained": self.retained,
+            "foreign": self.foreign,
             "left": self.left,
         })
     }

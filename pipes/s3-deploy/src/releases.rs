@@ -182,7 +182,7 @@ async fn forget(
         .collect();
     manifest.copies.retain(|_, id| !gone.contains(id));
     let names: Vec<String> = gone.iter().map(|id| list_name(id)).chain(copies).collect();
-    bucket.delete(&names, journal).await
+    bucket.delete_own(&names, journal).await
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::live::{Build, Live};
 use crate::manifest::Entry;
 use crate::phase::Phase;
+use crate::proof::{self, Expected};
 use crate::releases::{self, Kept, Target};
 
 /// Copies under way at once.
@@ -86,6 +87,7 @@ pub async fn roll_back(
     access: Access,
     journal: &Journal,
 ) -> Result<Outcome, Failure> {
+    let web = access.web()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -96,18 +98,7 @@ pub async fn roll_back(
     let live = Live::read(&bucket, config, build).await?;
     live.check_lease()?;
     let release = target.of(live.manifest())?.clone();
-    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(&release.id)).await? else {
-        return Err(Failure::new(format!(
-            "the list of release `{}` is gone",
-            release.id
-        )));
-    };
-    let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(format!(
-            "could not read the list of release `{}`: {error}",
-            release.id
-        ))
-    })?;
+    let kept = kept(&bucket, &release.id).await?;
     let restoration = Restoration::new(&kept.objects, &listing);
     shared::log::line(restoration.lines(config.destination.prefix.as_str(), &release.id));
     if !restoration.changed.is_empty() {
@@ -127,11 +118,7 @@ pub async fn roll_back(
         .hint("deploy that build again; a longer RETAIN keeps assets longer; FORCE restores the pages all the same"));
     }
     if config.dry_run {
-        let summary = format!("DRY_RUN: nothing was changed in `{}`", config.destination);
-        return Ok(Outcome {
-            summary,
-            ..Outcome::default()
-        });
+        return Ok(crate::nothing_changed(config));
     }
     let prefix = config.destination.prefix.as_str();
     let keys = restoration
@@ -139,8 +126,13 @@ pub async fn roll_back(
         .iter()
         .map(|(name, _)| [prefix, name.as_str()].concat());
     let keys: Vec<String> = keys.chain(live.stale_keys(prefix)).collect();
-    let told: &[String] = if distributions.is_empty() { &[] } else { &keys };
+    let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
+        &[]
+    } else {
+        &keys
+    };
     let taken = live.take(&bucket, told, journal).await?;
+    live.confirm(&bucket, &taken, journal).await?;
     let bucket = Arc::new(bucket);
     let copies = restoration.entry_points.iter().map(|(name, entry)| {
         let bucket = Arc::clone(&bucket);
@@ -163,6 +155,16 @@ pub async fn roll_back(
         .await?;
     cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
         .await?;
+    if let Some(site_url) = &config.site_url {
+        // With those of which an earlier run could not say that visitors get them.
+        let again = kept.objects.iter().filter(|(name, _)| {
+            let is_told = |key: &String| key.strip_prefix(prefix) == Some(name.as_str());
+            !restored.contains_key(*name) && keys.iter().any(is_told)
+        });
+        let pages = restored.iter().chain(again);
+        let pages = pages.filter_map(|(name, entry)| Expected::new(name, entry, None));
+        proof::check(&web, site_url, pages.collect(), config.site_timeout).await?;
+    }
     let count = restored.len();
     live.finish_rollback(&bucket, taken, release.clone(), restored, journal)
         .await?;
@@ -172,6 +174,17 @@ pub async fn roll_back(
             release.id, release.build, restoration.unchanged, config.destination
         ),
         variables: BTreeMap::from([("S3_DEPLOY_RELEASE", release.id)]),
+    })
+}
+
+async fn kept(bucket: &Bucket, id: &str) -> Result<Kept, Failure> {
+    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(id)).await? else {
+        return Err(Failure::new(format!("the list of release `{id}` is gone")));
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!(
+            "could not read the list of release `{id}`: {error}"
+        ))
     })
 }
 

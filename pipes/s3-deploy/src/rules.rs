@@ -6,6 +6,7 @@ mod read;
 use std::ops::Range;
 
 use globset::{Glob, GlobSet};
+use serde::Serialize;
 
 use crate::headers::Headers;
 use crate::phase::Phase;
@@ -22,7 +23,7 @@ pub struct Wish {
 }
 
 /// Which layer gave a header its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Because {
     /// Such as `rule 2 (assets/**)` or `_headers line 4`.
     pub rule: String,

@@ -6,7 +6,7 @@ use crate::content_type;
 use crate::headers::Headers;
 use crate::netlify::NetlifyHeaders;
 use crate::phase::Phase;
-use crate::rules::{Because, Rules};
+use crate::rules::{Because, Rules, Wish};
 
 /// All layers of one run.
 #[derive(Debug, Default)]
@@ -54,6 +54,35 @@ impl Wishes {
             headers.content_encoding = Some(encoding.content_encoding().to_owned());
         }
         (headers, phase.unwrap_or_else(|| Phase::of(name)), because)
+    }
+
+    /// Where each header of that file comes from: the layers in their order, and of each header the last.
+    pub fn explain(&self, name: &str, encoding: Option<Encoding>) -> Vec<Because> {
+        let mut wish = Wish::default();
+        let mut explain = |rule: &str, header, value| {
+            let rule = rule.to_owned();
+            wish.explain(Because {
+                rule,
+                header,
+                value,
+            });
+        };
+        explain("by the name", "content-type", content_type::of(name));
+        for (header, value) in self.common.given() {
+            explain("variables", header, value);
+        }
+        let (_, _, because) = self.of_file(name, None);
+        for each in because {
+            wish.explain(each);
+        }
+        if let Some(encoding) = encoding {
+            wish.explain(Because {
+                rule: "COMPRESS".to_owned(),
+                header: "content-encoding",
+                value: encoding.content_encoding().to_owned(),
+            });
+        }
+        wish.because
     }
 
     /// For an object that only redirects.

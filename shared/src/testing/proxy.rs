@@ -18,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
-use super::exchange::{Answer, elements};
+use super::exchange::{Answer, Headers, elements};
 
 /// Of longer bodies only the length is kept.
 const LONGEST_BODY: usize = 8 << 20;
@@ -35,6 +35,8 @@ pub struct Recorded {
     /// What the services of which all requests go to `/` are asked for: `AssumeRoleWithWebIdentity` from the form,
     /// or the `X-Amz-Target`; empty for others.
     pub action: String,
+    /// The headers by their names in lower case, but for those with credentials.
+    pub headers: Headers,
     /// What was sent.
     pub body: Body,
     /// The HTTP status; none before the answer, and when the connection was closed instead.
@@ -82,6 +84,19 @@ impl Body {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Whether this text is in it.
+    #[must_use]
+    pub fn contains(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.bytes).contains(text)
+    }
+}
+
+/// What it holds, for tests that know that it is no token.
+impl std::fmt::Display for Body {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&String::from_utf8_lossy(&self.bytes))
     }
 }
 
@@ -256,11 +271,13 @@ impl Forwarding {
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let action = action(&parts.headers, &body);
         let recorded = Recorded {
             method: parts.method.to_string(),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            action: action(&parts.headers, &body),
+            action,
+            headers: shown(&parts.headers),
             body: Body::new(&body),
             status: None,
         };
@@ -321,10 +338,7 @@ impl Forwarding {
 
     fn note_secrets(&self, body: &[u8]) {
         // Answers of STS are short; searching large objects would only cost time.
-        let Some(text) = std::str::from_utf8(body)
-            .ok()
-            .filter(|text| text.len() < 65536)
-        else {
+        let Some(text) = short_text(body) else {
             return;
         };
         let found = ["SecretAccessKey", "SessionToken"]
@@ -338,6 +352,22 @@ impl Forwarding {
 fn own_connection(headers: &mut HeaderMap) {
     headers.remove(CONNECTION);
     headers.remove(TRANSFER_ENCODING);
+}
+
+fn short_text(body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(body)
+        .ok()
+        .filter(|text| text.len() < 65536)
+}
+
+/// What a failing test may print.
+fn shown(headers: &HeaderMap) -> Headers {
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let all = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())));
+    all.filter(|(name, _)| !["authorization", "x-amz-security-token"].contains(&name.as_str()))
+        .collect()
 }
 
 fn action(headers: &HeaderMap, body: &[u8]) -> String {

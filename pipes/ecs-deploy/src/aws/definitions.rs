@@ -38,7 +38,7 @@ impl Ecs {
     async fn describe_task_definition(&self, name: &str) -> Result<Value, Refusal> {
         let body = json!({"taskDefinition": name, "include": ["TAGS"]});
         let answer = ask!(self.client, describe_task_definition, body)?;
-        answer.json().map_err(unreadable)
+        answer.json().map_err(|failure| unreadable(&failure))
     }
 
     /// Registers a new revision, and gives its ARN.
@@ -105,11 +105,11 @@ impl Ecs {
             .send()
             .await
             .map_err(|error| Refusal::from(&error))?;
-        answer.json().map_err(unreadable)
+        answer.json().map_err(|failure| unreadable(&failure))
     }
 }
 
-fn unreadable(failure: Failure) -> Refusal {
+fn unreadable(failure: &Failure) -> Refusal {
     Refusal {
         message: failure.to_string(),
         ..Refusal::default()

@@ -118,10 +118,9 @@ impl Ecs {
             let body = json!({"cluster": cluster, "tasks": batch});
             let answer = ask!(self.client, describe_tasks, body)
                 .map_err(|refusal| self.refused(&refusal, &doing, "ecs:DescribeTasks"))?;
-            let tasks = list(answer.json()?, "tasks");
-            tasks
-                .iter()
-                .for_each(|task| note(&task["taskDefinitionArn"]));
+            for task in list(answer.json()?, "tasks") {
+                note(&task["taskDefinitionArn"]);
+            }
         }
         Ok(in_use)
     }

@@ -226,10 +226,8 @@ fn of_container<'a>(key: &'a str, container: &str, is_only: bool) -> Option<&'a 
 fn check_names(variable: &str, edits: &MapEdits, containers: &[Value]) -> Result<(), Fault> {
     for key in edits.keys() {
         match key.split_once(':') {
-            Some((container, _)) => {
-                if !containers.iter().any(|each| each["name"] == container) {
-                    return Err(no_container(variable, container, containers));
-                }
+            Some((container, _)) if !containers.iter().any(|each| each["name"] == container) => {
+                return Err(no_container(variable, container, containers));
             }
             None if containers.len() > 1 => {
                 return Err(Fault::new(format!(
@@ -238,7 +236,7 @@ fn check_names(variable: &str, edits: &MapEdits, containers: &[Value]) -> Result
                 ))
                 .hint(format!("write the container before it: `web:{key}`")));
             }
-            None => {}
+            _ => {}
         }
     }
     Ok(())

@@ -293,20 +293,16 @@ fn convert_at(value: &mut Value, path: &str, shown: &str) -> Result<(), Fault> {
     let Some(kind) = kind(path) else {
         return Ok(());
     };
-    match converted(value, kind) {
-        Some(converted) => {
-            *value = converted;
-            Ok(())
-        }
-        None => {
-            let kind = match kind {
-                Kind::Text => "a text",
-                Kind::Whole => "a whole number",
-                Kind::Truth => "`true` or `false`",
-            };
-            Err(Fault::new(format!("`{shown}` has to be {kind}")))
-        }
-    }
+    let Some(converted) = converted(value, kind) else {
+        let kind = match kind {
+            Kind::Text => "a text",
+            Kind::Whole => "a whole number",
+            Kind::Truth => "`true` or `false`",
+        };
+        return Err(Fault::new(format!("`{shown}` has to be {kind}")));
+    };
+    *value = converted;
+    Ok(())
 }
 
 fn kind(path: &str) -> Option<Kind> {

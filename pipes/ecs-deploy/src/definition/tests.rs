@@ -310,7 +310,6 @@ fn containers_are_known_with_their_logs_and_ports() {
             },
         ]
     );
-    assert!(definition.is_awsvpc());
     assert_eq!(
         definition
             .with_image("agent", "registry/agent@sha256:0")

@@ -1,5 +1,7 @@
 //! The binary against the local AWS and against scripted timelines.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a failed test")]
+
 mod bad_input;
 mod code_deploy;
 mod deploy;

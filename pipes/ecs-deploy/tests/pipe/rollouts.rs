@@ -217,7 +217,7 @@ fn staged(deployments: &[Value]) -> Value {
     )
 }
 
-fn stage(status: &str, stage: &str, weight: f64, hooks: Value) -> Reply {
+fn stage(status: &str, stage: &str, weight: f64, hooks: &Value) -> Reply {
     Reply::json(&json!({"serviceDeployments": [{
         "serviceDeploymentArn": service_deployment_arn("new"), "status": status, "lifecycleStage": stage,
         "lifecycleHookDetails": hooks,
@@ -265,9 +265,9 @@ fn paused() -> Value {
 #[test]
 fn blue_green_goes_through_its_stages_and_a_pause_hook_is_continued() {
     let aws = blue_green([
-        stage("IN_PROGRESS", "SCALE_UP", 0.0, json!([])),
-        stage("IN_PROGRESS", "TEST_TRAFFIC_SHIFT", 0.0, json!([])),
-        stage("IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", 0.0, paused()).times(2),
+        stage("IN_PROGRESS", "SCALE_UP", 0.0, &json!([])),
+        stage("IN_PROGRESS", "TEST_TRAFFIC_SHIFT", 0.0, &json!([])),
+        stage("IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", 0.0, &paused()).times(2),
     ])
     .on(
         "ContinueServiceDeployment",
@@ -278,9 +278,9 @@ fn blue_green_goes_through_its_stages_and_a_pause_hook_is_continued() {
     .on(
         Call::to("DescribeServiceDeployments").after("ContinueServiceDeployment"),
         [
-            stage("IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 100.0, json!([])),
-            stage("IN_PROGRESS", "BAKE_TIME", 100.0, json!([])),
-            stage("SUCCESSFUL", "CLEAN_UP", 100.0, json!([])),
+            stage("IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 100.0, &json!([])),
+            stage("IN_PROGRESS", "BAKE_TIME", 100.0, &json!([])),
+            stage("SUCCESSFUL", "CLEAN_UP", 100.0, &json!([])),
         ],
     )
     .start();
@@ -320,8 +320,8 @@ fn blue_green_goes_through_its_stages_and_a_pause_hook_is_continued() {
 #[test]
 fn a_pause_hook_is_waited_for_and_said_how_to_continue() {
     let aws = blue_green([
-        stage("IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", 0.0, paused()).times(3),
-        stage("SUCCESSFUL", "CLEAN_UP", 100.0, json!([])),
+        stage("IN_PROGRESS", "POST_TEST_TRAFFIC_SHIFT", 0.0, &paused()).times(3),
+        stage("SUCCESSFUL", "CLEAN_UP", 100.0, &json!([])),
     ])
     .start();
     let output = pipe(&aws).run();
@@ -338,8 +338,8 @@ fn a_pause_hook_is_waited_for_and_said_how_to_continue() {
 #[test]
 fn blue_green_that_is_rolled_back_is_a_failure() {
     let aws = blue_green([
-        stage("IN_PROGRESS", "BAKE_TIME", 100.0, json!([])),
-        stage("ROLLBACK_IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 0.0, json!([])),
+        stage("IN_PROGRESS", "BAKE_TIME", 100.0, &json!([])),
+        stage("ROLLBACK_IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 0.0, &json!([])),
         Reply::json(&json!({"serviceDeployments": [{"serviceDeploymentArn": service_deployment_arn("new"),
             "status": "ROLLBACK_SUCCESSFUL", "statusReason": "Service deployment rolled back because of an alarm.",
             "alarms": {"status": "TRIGGERED", "triggeredAlarmNames": ["web-5xx"]}}]})),

@@ -9,7 +9,7 @@ use crate::script::*;
 use crate::step::{Step, ending};
 
 /// A one-off task at this point of its life.
-fn task(status: &str, containers: Value) -> Value {
+fn task(status: &str, containers: &Value) -> Value {
     json!({"taskArn": "arn:aws:ecs:eu-west-1:123456789012:task/main/t1", "taskDefinitionArn": definition_arn(7),
         "lastStatus": status, "desiredStatus": status, "stopCode": "EssentialContainerExited",
         "stoppedReason": "Essential container in task exited", "containers": containers})
@@ -21,13 +21,13 @@ fn with_task(exit_code: i64) -> Timeline {
     let pending = json!([{"name": "web"}]);
     let answer = |task: Value| Reply::json(&json!({"tasks": [task], "failures": []}));
     rollout(timeline(), [rolling(1, 1, &[]), done()])
-        .on("RunTask", [answer(task("PROVISIONING", pending.clone()))])
+        .on("RunTask", [answer(task("PROVISIONING", &pending))])
         .on(
             "DescribeTasks",
             [
-                answer(task("PENDING", pending.clone())),
-                answer(task("RUNNING", pending)),
-                answer(task("STOPPED", web(json!(exit_code)))),
+                answer(task("PENDING", &pending)),
+                answer(task("RUNNING", &pending)),
+                answer(task("STOPPED", &web(json!(exit_code)))),
             ],
         )
         .on("GetLogEvents", [
@@ -38,7 +38,7 @@ fn with_task(exit_code: i64) -> Timeline {
         ])
 }
 
-fn before<'a>(aws: &'a Proxy) -> shared::testing::Pipe<'a> {
+fn before(aws: &Proxy) -> shared::testing::Pipe<'_> {
     pipe(aws)
         .env("RUN_TASK_BEFORE", "./manage.py migrate")
         .env("BITBUCKET_STEP_UUID", "{5eed}")
@@ -161,13 +161,13 @@ fn a_task_that_finds_no_place_or_takes_too_long_is_a_failure() {
         "{plain}"
     );
 
-    let running = || Reply::json(&json!({"tasks": [task("RUNNING", json!([{"name": "web"}]))]}));
+    let running = || Reply::json(&json!({"tasks": [task("RUNNING", &json!([{"name": "web"}]))]}));
     let aws = timeline()
         .on("RunTask", [running()])
         .on("DescribeTasks", [running()])
         .on(
             "StopTask",
-            [Reply::json(&json!({"task": task("RUNNING", json!([]))}))],
+            [Reply::json(&json!({"task": task("RUNNING", &json!([]))}))],
         )
         .start();
     let start = Instant::now();

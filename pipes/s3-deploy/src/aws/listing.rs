@@ -9,8 +9,8 @@ use super::Bucket;
 use crate::compare::RemoteObject;
 use crate::manifest;
 
-/// Listings under way at once: 32,000 objects in memory.
-const LISTINGS: usize = 32;
+/// Listings under way at once: 10,000 objects in one round, and about 1 MB each on its way from the socket to the names.
+const LISTINGS: usize = 12;
 
 /// A part of the listing, by names: after the first, up to and with the second.
 pub type Range = (Option<String>, Option<String>);
@@ -34,6 +34,26 @@ impl Bucket {
                 ))
             })
         })
+    }
+
+    /// Whether the bucket holds an object with exactly this name.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub async fn holds(&self, name: &str) -> Result<bool, Failure> {
+        // Of all keys that begin with a key that key itself is the first; a HEAD would need another right.
+        let key = self.key(name);
+        let page = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.destination.bucket)
+            .prefix(&key)
+            .max_keys(1)
+            .send()
+            .await
+            .map_err(|error| self.listing_failed(&Refusal::from(&error)))?;
+        let mut contents = page.contents.unwrap_or_default().into_iter();
+        Ok(contents.any(|object| object.key.as_deref() == Some(&key)))
     }
 
     /// Any page that fails fails the run: with a part of the listing a plan would delete the wrong things.

@@ -122,6 +122,34 @@ impl Bucket {
         }
     }
 
+    /// Whether this is a store that may pass over the condition of a write.
+    pub const fn may_ignore_conditions(&self) -> bool {
+        !self.is_aws
+    }
+
+    /// Whether an object of the pipe's own folder has this ETag.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn has(&self, name: &str, etag: &str) -> Result<bool, Failure> {
+        let request = self
+            .client
+            .head_object()
+            .bucket(&self.destination.bucket)
+            .key(self.key(name));
+        match request.send().await {
+            Ok(answer) => Ok(answer.e_tag() == Some(etag)),
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                if refusal.changed_nothing() {
+                    return Ok(false);
+                }
+                let doing = format!("could not look at `{}`", self.shown(name));
+                Err(explained(&refusal, doing, "s3:GetObject"))
+            }
+        }
+    }
+
     /// Copies an object with all its headers, if it is still the one that `entry` speaks of, and gives the ETag of the copy.
     ///
     /// # Errors

@@ -4,15 +4,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::FinalizerInterceptorContextRef;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use tokio::runtime::Handle;
 
 const FIRST: usize = 64;
 const LEAST: usize = 4;
+/// Long enough to see a round of answers from nearby.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The number of requests that may be under way.
 #[derive(Debug)]
@@ -40,18 +44,55 @@ impl Pace {
         self.limit
     }
 
-    /// Takes note of an answer, and of how often S3 has asked to slow down so far.
-    pub fn answered(&mut self, slow_downs: u32) {
+    /// Takes note of an answer, of how often S3 has asked to slow down so far, and of whether the thread that sends is
+    /// busy all the time: more requests than it can feed would only take memory.
+    pub fn answered(&mut self, slow_downs: u32, is_saturated: bool) {
         self.since += 1;
         if slow_downs == self.slow_downs {
             // One more for each answer doubles it in a round trip.
-            self.limit = self.most.min(self.limit + 1);
+            if !is_saturated {
+                self.limit = self.most.min(self.limit + 1);
+            }
         } else if self.since >= self.limit {
             self.slow_downs = slow_downs;
             self.since = 0;
             self.limit = (self.limit / 2).max(LEAST).min(self.most);
         }
     }
+}
+
+/// How busy the runtime of this thread is.
+#[derive(Debug)]
+pub struct Load {
+    looked: Instant,
+    busy: Duration,
+    is_saturated: bool,
+}
+
+impl Load {
+    /// Looks from now on.
+    pub fn new() -> Self {
+        Self {
+            looked: Instant::now(),
+            busy: busy(),
+            is_saturated: false,
+        }
+    }
+
+    /// Whether the thread had next to no time left when it was last looked at.
+    pub fn is_saturated(&mut self) -> bool {
+        let since = self.looked.elapsed();
+        if since >= LOOK_EVERY {
+            let busy = busy();
+            self.is_saturated = busy.saturating_sub(self.busy) > since * 9 / 10;
+            (self.looked, self.busy) = (Instant::now(), busy);
+        }
+        self.is_saturated
+    }
+}
+
+fn busy() -> Duration {
+    Handle::current().metrics().worker_total_busy_duration(0)
 }
 
 /// Counts the attempts that S3 answered with 503 or 429; the SDK tries them again by itself and tells nobody.
@@ -87,15 +128,24 @@ mod tests {
     fn it_doubles_in_a_round_trip_and_halves_once_for_a_burst() {
         let mut pace = Pace::new(256, 0);
         assert_eq!(pace.limit(), 64);
-        (0..64).for_each(|_| pace.answered(0));
+        (0..64).for_each(|_| pace.answered(0, false));
         assert_eq!(pace.limit(), 128);
-        (0..1000).for_each(|_| pace.answered(0));
+        (0..1000).for_each(|_| pace.answered(0, false));
         assert_eq!(pace.limit(), 256);
-        (0..40).for_each(|count| pace.answered(1 + count));
+        (0..40).for_each(|count| pace.answered(1 + count, false));
         assert_eq!(pace.limit(), 128);
         // Still slow after a whole round: again.
-        (0..89).for_each(|_| pace.answered(60));
+        (0..89).for_each(|_| pace.answered(60, false));
         assert_eq!(pace.limit(), 64);
         assert_eq!(Pace::new(2, 0).limit(), 2);
+    }
+
+    #[test]
+    fn a_thread_that_is_busy_all_the_time_gets_no_more() {
+        let mut pace = Pace::new(256, 0);
+        (0..1000).for_each(|_| pace.answered(0, true));
+        assert_eq!(pace.limit(), 64);
+        pace.answered(0, false);
+        assert_eq!(pace.limit(), 65);
     }
 }

@@ -86,6 +86,12 @@ impl Bucket {
         self.checksums.then_some(ChecksumAlgorithm::Crc64Nvme)
     }
 
+    /// Whether an upload of this object takes more than one request.
+    pub fn goes_in_parts(site: &Site, object: Object) -> bool {
+        let size = site.file(object).map_or(0, |file| file.size);
+        size > SINGLE && !is_compressed_here(object)
+    }
+
     /// Uploads an object, and gives what the manifest will keep of it.
     ///
     /// # Errors
@@ -102,14 +108,12 @@ impl Bucket {
             headers,
             phase,
         };
-        let size = site.file(object).map_or(0, |file| file.size);
-        let compressed = matches!(
-            object.shape,
-            Shape::Compressed(_) | Shape::CompressedBeside(_)
-        );
-        if size > SINGLE && !compressed {
-            return self.upload_parts(site, object, wish, journal).await;
+        if Self::goes_in_parts(site, object) {
+            // Boxed, since a state for many parts would make every small upload a large one.
+            return Box::pin(self.upload_parts(site, object, wish, journal)).await;
         }
+        let size = site.file(object).map_or(0, |file| file.size);
+        let compressed = is_compressed_here(object);
         let room = room_for(size);
         let _room = self.bodies.acquire_many(room).await;
         let (bytes, content) = if size <= READ_ON_THE_SPOT && !compressed {
@@ -215,6 +219,13 @@ impl Bucket {
     }
 }
 
+fn is_compressed_here(object: Object) -> bool {
+    matches!(
+        object.shape,
+        Shape::Compressed(_) | Shape::CompressedBeside(_)
+    )
+}
+
 /// How much of the memory for bodies one of `size` bytes takes, in KiB; one that is larger than all of it takes all.
 pub(super) fn room_for(size: u64) -> u32 {
     u32::try_from((size >> 10) + 1)
@@ -273,7 +284,7 @@ pub(super) fn tagging(tags: &std::collections::BTreeMap<String, String>) -> Stri
     pairs.join("&")
 }
 
-pub(super) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     /// What RFC 3986 leaves unreserved, and the slash between the parts of a key.
     const KEPT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')

@@ -1,5 +1,7 @@
 //! EXTRA_ARGS as people write them, flag by flag, and the exact words that they get back.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn read(text: &str) -> ExtraArgs {

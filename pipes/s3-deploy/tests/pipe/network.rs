@@ -6,11 +6,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rcgen::{CertificateParams, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::step::{Step, text};
+use crate::tls::server_config;
 
 #[test]
 fn requests_go_through_the_proxy_of_the_environment() {
@@ -39,21 +38,7 @@ fn hosts_of_no_proxy_are_reached_directly() {
 /// A TLS server with a certificate that no machine trusts. Gives its URL, the certificate, and the head of the
 /// request that it got, if a client trusted it.
 fn private_server(connections: usize) -> (String, String, JoinHandle<Option<String>>) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .self_signed(&key)
-        .unwrap();
-    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::aws_lc_rs::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_no_client_auth()
-    .with_single_cert(vec![certificate.der().clone()], private)
-    .unwrap();
-    let config = Arc::new(config);
+    let (config, pem) = server_config(&["localhost"]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
         "https://localhost:{}",
@@ -77,7 +62,7 @@ fn private_server(connections: usize) -> (String, String, JoinHandle<Option<Stri
         }
         head
     });
-    (url, certificate.pem(), server)
+    (url, pem, server)
 }
 
 #[test]

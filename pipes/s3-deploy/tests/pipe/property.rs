@@ -20,8 +20,9 @@ const STEMS: &str = "a|a.b|a-b|a!|b|B|index|ä ö|e\u{301}|日本|😀|x+y|50%25
                      .s3-deploy|c\\d|[0]|app.0a1b2c3d";
 const EXTENSIONS: &str = "|.html|.css|.js|.png|.txt";
 const PREFIXES: &str = "|site/|a/b/";
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("DELETE_FLAG", "true|true|true|false"),
+    ("DELETE_SCOPE", "|all|deployed"),
     ("MANIFEST", "true|true|true|false"),
     ("RETAIN", "|2"),
     ("COMPRESS", "|gzip"),
@@ -108,6 +109,8 @@ struct Site {
     bucket: Objects,
     /// How many releases there have been since a file was taken out.
     retired: BTreeMap<String, u32>,
+    /// All files that a deploy has put there.
+    deployed: BTreeSet<String>,
 }
 
 impl Site {
@@ -245,6 +248,19 @@ impl Site {
             .filter_map(|key| key.strip_prefix(self.prefix))
             .collect();
         leftovers.retain(|name| !name.starts_with(".s3-deploy/") && !self.tree.contains_key(*name));
+        let is_in_scope = |name: &&str| {
+            self.settings["DELETE_SCOPE"] != "deployed" || self.deployed.contains(*name)
+        };
+        let (leftovers, foreign): (Vec<&str>, Vec<&str>) =
+            leftovers.into_iter().partition(is_in_scope);
+        for name in foreign {
+            let key = key(name);
+            assert_eq!(
+                self.bucket.get(&key),
+                before.get(&key),
+                "`{name}` is foreign"
+            );
+        }
         // Taking files out makes a release too, even when all of them stay for a while.
         let is_new = |name: &&str| !self.retired.contains_key(*name);
         let is_release = has_changes || leftovers.iter().any(is_new);
@@ -269,6 +285,7 @@ impl Site {
             }
         }
         self.retired = retired;
+        self.deployed.extend(self.tree.keys().cloned());
     }
 }
 
@@ -297,12 +314,13 @@ proptest! {
         edits in vec((edit(), 0..25_usize, file()), 1..=3),
     ) {
         let mut settings = BTreeMap::from(settings);
-        // Without a manifest RETAIN is refused.
+        // Without a manifest these are refused.
         if settings["MANIFEST"] == "false" {
             settings.insert("RETAIN", "");
+            settings.insert("DELETE_SCOPE", "");
         }
         let (tree, step) = (BTreeMap::from_iter(files), Step::new());
-        let mut site = Site { step, prefix, settings, tree, bucket: BTreeMap::new(), retired: BTreeMap::new() };
+        let mut site = Site { step, prefix, settings, tree, bucket: BTreeMap::new(), retired: BTreeMap::new(), deployed: BTreeSet::new() };
         site.remove_clashes();
         for (foreign, number, place, other) in bucket {
             site.put(foreign, number, place, other);

@@ -2,9 +2,27 @@
 //! all of this test alone, behind a proxy that counts the requests.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use shared::testing::{Fault, Issuer, LocalAws, Pipe, Proxy, Recorded, unique, uuid};
 use tempfile::TempDir;
+
+type Hook = Box<dyn Fn(&Recorded) -> Option<Fault> + Send>;
+
+/// What makes requests fail or wait once it is set, after runs that went well.
+#[derive(Clone, Default)]
+pub struct Trap(Arc<Mutex<Option<Hook>>>);
+
+impl Trap {
+    pub fn set(&self, hook: impl Fn(&Recorded) -> Option<Fault> + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(hook));
+    }
+
+    pub fn clear(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+}
 
 pub struct Step {
     pub aws: LocalAws,
@@ -26,6 +44,14 @@ impl Step {
     /// The same, where `hook` may make requests fail.
     pub fn with(hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static) -> Self {
         Self::admitting(|repository, _| format!("{repository}:*"), hook)
+    }
+
+    /// The same with a trap that is not set yet.
+    pub fn with_trap() -> (Self, Trap) {
+        let trap = Trap::default();
+        let set = trap.clone();
+        let step = Self::with(move |request| set.0.lock().unwrap().as_ref()?(request));
+        (step, trap)
     }
 
     /// A step whose role admits the subjects that `pattern` makes of its repository and environment.
@@ -63,6 +89,58 @@ impl Step {
         let path = self.site.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
+    }
+
+    /// Removes a file of the site.
+    pub fn remove(&self, path: &str) {
+        std::fs::remove_file(self.site.path().join(path)).unwrap();
+    }
+
+    /// A CloudFront distribution of which the bucket is the origin, with this path; the step's role may use it.
+    pub fn distribution(&self, origin_path: &str) -> String {
+        let config = format!(
+            "<DistributionConfig xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><CallerReference>{1}</CallerReference>\
+             <Comment></Comment><Enabled>true</Enabled><Origins><Quantity>1</Quantity><Items><Origin><Id>site</Id>\
+             <DomainName>{0}.s3.us-east-1.amazonaws.com</DomainName><OriginPath>{origin_path}</OriginPath><S3OriginConfig>\
+             <OriginAccessIdentity></OriginAccessIdentity></S3OriginConfig></Origin></Items></Origins><DefaultCacheBehavior>\
+             <TargetOriginId>site</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy>\
+             </DefaultCacheBehavior></DistributionConfig>",
+            self.bucket,
+            unique("reference"),
+        );
+        let answer = self.aws.call(
+            "cloudfront",
+            "POST",
+            "/2020-05-31/distribution",
+            &[("content-type", "text/xml")],
+            config.as_bytes(),
+        );
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        self.aws.put_role_policy(
+            self.role.rsplit('/').next().unwrap(),
+            &serde_json::json!({"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": ["s3:*", "cloudfront:*"], "Resource": "*"},
+            ]}),
+        );
+        let text = answer.text();
+        let id = text
+            .split("<Id>")
+            .nth(1)
+            .and_then(|rest| rest.split('<').next());
+        id.unwrap().to_owned()
+    }
+
+    /// Waits until a request of this kind has arrived.
+    #[track_caller]
+    pub fn until_requested(&self, is_it: impl Fn(&Recorded) -> bool) {
+        let start = Instant::now();
+        while !self.proxy.requests().iter().any(&is_it) {
+            assert!(
+                start.elapsed() < Duration::from_mins(1),
+                "it was not requested"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Lets the bucket take ACLs, which new buckets do not.

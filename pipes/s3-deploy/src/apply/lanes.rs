@@ -1,0 +1,240 @@
+//! The threads that write: each drives its own requests on its own connections, which costs less than handing requests
+//! between threads, and all take the next object from one list. A lane ends with the run that started it.
+
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use shared::{Failure, Journal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::progress::Progress;
+use crate::aws::{Bucket, Load, Pace};
+use crate::manifest::Entry;
+use crate::objects::Site;
+use crate::plan::{Action, Plan, Reason};
+
+/// Lanes at the most: above this the network is the limit, not the processor.
+const MOST: usize = 4;
+/// Objects that are worth a lane.
+const OBJECTS: usize = 500;
+
+/// The lanes beside the one that every run has, its own thread.
+pub struct Lanes {
+    others: Vec<mpsc::UnboundedSender<Order>>,
+    /// Requests under way in each lane.
+    concurrency: usize,
+}
+
+/// A phase for a lane. When nobody waits for the answer any more, the run has ended.
+struct Order {
+    work: Arc<Work>,
+    done: oneshot::Sender<Done>,
+}
+
+/// What a lane wrote, and what failed in it.
+type Done = (Vec<(String, Entry)>, Vec<Failure>);
+
+impl Lanes {
+    /// As many lanes as the cores and `objects` suggest, with `concurrency` requests under way in all of them.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(objects: usize, concurrency: usize) -> Result<Self, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = cores
+            .min(MOST)
+            .min(concurrency)
+            .min(objects / OBJECTS)
+            .max(1);
+        let concurrency = concurrency.div_ceil(count);
+        let others = (1..count).map(|_| start_one(concurrency)).collect();
+        let others: std::io::Result<Vec<_>> = others;
+        others
+            .map(|others| Self {
+                others,
+                concurrency,
+            })
+            .map_err(|error| Failure::new(format!("could not start a thread: {error}")))
+    }
+
+    /// Does `work` in all lanes, and gives what all of them did.
+    ///
+    /// # Errors
+    /// When a lane ended early; failures of single objects are in the answer.
+    pub async fn run(&self, work: Arc<Work>) -> Result<Done, Failure> {
+        let mut answers = Vec::new();
+        for lane in &self.others {
+            let (done, answer) = oneshot::channel();
+            let work = Arc::clone(&work);
+            // A lane that is gone drops the order, and with it the answer that is waited for below.
+            let _ = lane.send(Order { work, done });
+            answers.push(answer);
+        }
+        let (mut written, mut failures) = work.lane(self.concurrency, true).await;
+        for answer in answers {
+            let (more, failed) = answer
+                .await
+                .map_err(|_| Failure::new("could not upload: a thread ended early"))?;
+            written.extend(more);
+            failures.extend(failed);
+        }
+        Ok((written, failures))
+    }
+}
+
+fn start_one(concurrency: usize) -> std::io::Result<mpsc::UnboundedSender<Order>> {
+    let (orders, receiver) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("lane".to_owned())
+        .spawn(move || runtime.block_on(follow(receiver, concurrency)))?;
+    Ok(orders)
+}
+
+/// Works until the run drops its end of `orders`, or of an answer.
+async fn follow(mut orders: mpsc::UnboundedReceiver<Order>, concurrency: usize) {
+    while let Some(Order { work, mut done }) = orders.recv().await {
+        tokio::select! {
+            answer = work.lane(concurrency, false) => drop(done.send(answer)),
+            () = done.closed() => return,
+        }
+    }
+}
+
+/// One phase of a plan, done by all lanes together.
+pub struct Work {
+    site: Arc<Site>,
+    bucket: Bucket,
+    plan: Arc<Plan>,
+    progress: Arc<Progress>,
+    journal: Journal,
+    small: Queue,
+    /// Files that go up in parts: by the run's own lane only, which is the one that aborts them when it is stopped.
+    large: Queue,
+    failed: AtomicBool,
+}
+
+impl Work {
+    /// The actions in `range` of `plan`.
+    pub fn new(
+        site: &Arc<Site>,
+        bucket: &Bucket,
+        plan: &Arc<Plan>,
+        range: Range<usize>,
+        progress: &Arc<Progress>,
+        journal: &Journal,
+    ) -> Self {
+        let is_large = |index: &usize| Bucket::goes_in_parts(site, plan.actions[*index].object);
+        let (large, small) = range.partition(is_large);
+        Self {
+            site: Arc::clone(site),
+            bucket: bucket.clone(),
+            plan: Arc::clone(plan),
+            progress: Arc::clone(progress),
+            journal: journal.clone(),
+            small: Queue::new(small),
+            large: Queue::new(large),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Does what is left, with at most `concurrency` requests under way, until there is nothing or something failed.
+    async fn lane(&self, concurrency: usize, is_own: bool) -> Done {
+        let pace = Pace::new(concurrency, self.bucket.slow_downs());
+        let pace = RefCell::new((pace, Load::new()));
+        let done = RefCell::new(Done::default());
+        let under_way = Cell::new(0);
+        let mut workers = FuturesUnordered::new();
+        loop {
+            // A worker goes on by itself; one more is added here when the pace allows it.
+            while under_way.get() < pace.borrow().0.limit() {
+                let Some(action) = self.next(is_own) else {
+                    break;
+                };
+                under_way.set(under_way.get() + 1);
+                workers.push(self.worker(action, is_own, &under_way, &pace, &done));
+            }
+            if workers.next().await.is_none() {
+                break;
+            }
+        }
+        drop(workers);
+        done.into_inner()
+    }
+
+    /// Does `action` and then the next ones, until the pace has changed or nothing is left.
+    async fn worker(
+        &self,
+        action: &Action,
+        is_own: bool,
+        under_way: &Cell<usize>,
+        pace: &RefCell<(Pace, Load)>,
+        done: &RefCell<Done>,
+    ) {
+        let mut next = Some(action);
+        while let Some(action) = next {
+            match self.act(action).await {
+                Ok(entry) => {
+                    self.progress.add(entry.size);
+                    let name = self.site.name(action.object);
+                    done.borrow_mut().0.push((name, entry));
+                }
+                Err(failure) => {
+                    self.failed.store(true, Ordering::Relaxed);
+                    done.borrow_mut().1.push(failure);
+                }
+            }
+            let (pace, load) = &mut *pace.borrow_mut();
+            pace.answered(self.bucket.slow_downs(), load.is_saturated());
+            next = (pace.limit() == under_way.get())
+                .then(|| self.next(is_own))
+                .flatten();
+        }
+        under_way.set(under_way.get() - 1);
+    }
+
+    fn next(&self, is_own: bool) -> Option<&Action> {
+        if self.failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let large = if is_own { self.large.take() } else { None };
+        let index = large.or_else(|| self.small.take())?;
+        Some(&self.plan.actions[index])
+    }
+
+    async fn act(&self, action: &Action) -> Result<Entry, Failure> {
+        let (site, bucket, journal) = (&self.site, &self.bucket, &self.journal);
+        match &action.reason {
+            Reason::HeadersDiffer(known) => {
+                bucket.reheader(site, action.object, known, journal).await
+            }
+            _ => bucket.upload(site, action.object, journal).await,
+        }
+    }
+}
+
+/// Indices of actions, each taken once.
+struct Queue {
+    indices: Vec<usize>,
+    taken: AtomicUsize,
+}
+
+impl Queue {
+    const fn new(indices: Vec<usize>) -> Self {
+        Self {
+            indices,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self) -> Option<usize> {
+        let index = self.taken.fetch_add(1, Ordering::Relaxed);
+        self.indices.get(index).copied()
+    }
+}
