@@ -19,6 +19,7 @@ pub struct Journal(Arc<Pages>);
 
 #[derive(Default)]
 struct Pages {
+    is_reported: bool,
     changes: Mutex<Changes>,
     cleanups: Mutex<BTreeMap<u64, Cleanup>>,
 }
@@ -54,6 +55,20 @@ pub struct Pending<'a> {
 }
 
 impl Journal {
+    /// The journal of a run, of which `report.json` will be written or not.
+    pub(crate) fn new(is_reported: bool) -> Self {
+        Self(Arc::new(Pages {
+            is_reported,
+            ..Pages::default()
+        }))
+    }
+
+    /// Whether a report will be written: a plan of a hundred thousand actions is not worth making for nobody.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.0.is_reported
+    }
+
     /// Keeps the plan for the report.
     pub fn plan(&self, plan: serde_json::Value) {
         self.changes().plan = Some(plan);

@@ -59,6 +59,11 @@ impl Results {
         }
     }
 
+    /// Whether there is a place for the report.
+    pub(crate) const fn has_report(&self) -> bool {
+        self.report.is_some()
+    }
+
     /// Writes the report and, after success, the output variables.
     ///
     /// # Errors

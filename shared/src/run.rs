@@ -54,7 +54,7 @@ where
     }
 
     let results = Results::open(&environment);
-    let journal = Journal::default();
+    let journal = Journal::new(results.has_report());
     let ending = guarded(&environment, &journal, deploy);
     let changes = journal.snapshot();
     let written = results.write((pipe, version), ending.as_ref(), &changes);

@@ -2,6 +2,7 @@
 //! interleave, and written at the end with all that is known then. Each write depends on the one before.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{Stream, StreamExt, stream};
@@ -212,17 +213,37 @@ impl Live {
             lease: Some(self.claim.lease()),
             ..returned.clone()
         };
-        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
-        let (bucket, condition) = (bucket.clone(), etag.clone());
+        let written = Arc::new(OnceLock::new());
+        let (store, known, run) = (bucket.clone(), Arc::clone(&written), self.build.run.clone());
         let left = "the right to deploy, which ends by itself";
         let cleanup = journal.clean_up_unless_settled(left, async move {
-            let bytes = returned.write().unwrap_or_default();
-            if let Err(failure) = bucket.write(manifest::NAME, bytes, Some(&condition)).await {
+            let given_back = async {
+                let condition = match known.get().cloned() {
+                    Some(etag) => Some(etag),
+                    // The answer never came: it is taken if the manifest says so.
+                    None => match store.manifest().await? {
+                        Found::Manifest(found, etag) => found
+                            .lease
+                            .is_some_and(|lease| lease.run == run)
+                            .then_some(etag),
+                        Found::Nothing | Found::Denied(_) => None,
+                    },
+                };
+                if let Some(condition) = condition {
+                    let bytes = returned.write().unwrap_or_default();
+                    store.write(manifest::NAME, bytes, Some(&condition)).await?;
+                }
+                Ok::<_, Failure>(())
+            };
+            if let Err(failure) = given_back.await {
                 tracing::warn!(
                     "could not give back the right to deploy, which ends by itself: {failure}"
                 );
             }
         });
+        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
+        // Nobody else sets it.
+        let _ = written.set(etag.clone());
         Ok(Taken {
             etag,
             cleanup: Some(cleanup),

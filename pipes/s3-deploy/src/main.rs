@@ -149,7 +149,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         // The objects of the other shares are not left over.
         plan.left = 0;
     }
-    journal.plan(plan.to_json(&site, config.dry_run));
+    if journal.is_reported() {
+        journal.plan(plan.to_json(&site, config.dry_run));
+    }
     if !config.quiet {
         shared::log::line(plan.lines(&site, config.dry_run));
     }
@@ -211,24 +213,22 @@ async fn change(
         parts,
         plan,
     } = ready;
-    let changed = plan.actions.iter().map(|action| site.key(action.object));
-    let deleted = plan
-        .deletes
-        .iter()
-        .map(|object| [&site.prefix, object.name.as_str()].concat());
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
-    let changed: Vec<String> = changed.chain(deleted).chain(untold.clone()).collect();
-    let told: &[String] = if distributions.is_empty() && config.site_url.is_none() {
-        &[]
-    } else {
-        &changed
-    };
-    let lease = live.begin(&bucket, &plan, told, journal).await?;
-    let writing = apply::write(&site, &bucket, &plan, config.concurrency, journal);
-    let (written, ()) = tokio::try_join!(writing, live.confirm(&bucket, &lease, journal))?;
+    let mut told = Vec::new();
+    if !distributions.is_empty() || config.site_url.is_some() {
+        let changed = plan.actions.iter().map(|action| site.key(action.object));
+        let deleted = plan
+            .deletes
+            .iter()
+            .map(|object| [&site.prefix, object.name.as_str()].concat());
+        told.extend(changed.chain(deleted).chain(untold.clone()));
+    }
+    let lease = live.begin(&bucket, &plan, &told, journal).await?;
+    live.confirm(&bucket, &lease, journal).await?;
+    let written = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
-    cdn.invalidate(&distributions, told, build.run(), config.timeout, journal)
+    cdn.invalidate(&distributions, &told, build.run(), config.timeout, journal)
         .await?;
     if let Some(site_url) = &config.site_url {
         let again = untold

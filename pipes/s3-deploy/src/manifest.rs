@@ -14,6 +14,8 @@ pub const FOLDER: &str = ".s3-deploy/";
 pub const NAME: &str = ".s3-deploy/manifest.json";
 /// The format that this version writes; one with a higher number is left alone.
 const FORMAT: u32 = 1;
+/// What an object takes in it, in bytes, with a name that is not too long.
+const LINE: usize = 256;
 
 /// The state of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +163,10 @@ impl Manifest {
     /// Never for what this type can hold; the error of the library.
     pub fn write(&mut self) -> Result<Vec<u8>, serde_json::Error> {
         self.format = FORMAT;
-        serde_json::to_vec(self)
+        // At once, since a buffer that doubles needs three times the room at its last step.
+        let mut bytes = Vec::with_capacity((self.objects.len() + 4) * LINE);
+        serde_json::to_writer(&mut bytes, self)?;
+        Ok(bytes)
     }
 
     /// The entry of an object, if the listing shows that it is still the one that was written.

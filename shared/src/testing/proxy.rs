@@ -117,6 +117,8 @@ pub enum Fault {
     Answer(Answer),
     /// It is forwarded after this time.
     Delay(Duration),
+    /// It is forwarded at once, and the answer is kept back.
+    Silence,
     /// The other happens to it after this time.
     Late(Duration, Box<Fault>),
 }
@@ -301,6 +303,10 @@ impl Forwarding {
             Some(Fault::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.forward(Request::from_parts(parts, body)).await
+            }
+            Some(Fault::Silence) => {
+                self.forward(Request::from_parts(parts, body)).await;
+                std::future::pending().await
             }
             Some(Fault::Late(..)) | None => self.forward(Request::from_parts(parts, body)).await,
         };

@@ -45,7 +45,7 @@ impl Progress {
         loop {
             let since_last = self.start.elapsed().as_millis() % PROGRESS.as_millis();
             let since_last = Duration::from_millis(u64::try_from(since_last).unwrap_or_default());
-            tokio::time::sleep(PROGRESS - since_last).await;
+            tokio::time::sleep(PROGRESS.saturating_sub(since_last)).await;
             self.log();
         }
     }

@@ -101,18 +101,19 @@ impl Bucket {
         let mut done = Vec::new();
         let mut read = 0;
         let mut number = 0;
-        while read < file.size {
-            if sending.len() == PARTS_AT_ONCE
-                && let Some(part) = sending.next().await
-            {
-                done.push(part?);
-            }
+        loop {
             let length = part_size.min(file.size - read);
-            let room = self
-                .bodies
-                .clone()
-                .acquire_many_owned(room_for(length))
-                .await;
+            let room = self.bodies.clone().acquire_many_owned(room_for(length));
+            let has_more = read < file.size && sending.len() < PARTS_AT_ONCE;
+            // Parts under way go on while there is no room for the next one: it is they that make room.
+            let room = tokio::select! {
+                Some(part) = sending.next() => {
+                    done.push(part?);
+                    continue;
+                }
+                room = room, if has_more => room,
+                else => break,
+            };
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             open.read_exact(&mut bytes)
                 .map_err(|error| match error.kind() {
@@ -128,9 +129,6 @@ impl Bucket {
                 drop(room);
                 part
             });
-        }
-        while let Some(part) = sending.next().await {
-            done.push(part?);
         }
         digest::check_unchanged(file, &open, read)?;
         done.sort_by_key(|part| part.part_number);

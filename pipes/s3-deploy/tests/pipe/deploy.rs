@@ -366,6 +366,23 @@ fn large_files_and_odd_names_arrive_whole() {
     );
 }
 
+/// More than there is memory for at the same time: what is under way has to go on meanwhile.
+#[test]
+fn files_of_many_parts_arrive_whole() {
+    let step = Step::new();
+    let files = [("six.bin", 2_700_000), ("three.bin", 1_300_000)]
+        .map(|(name, lines)| (name, "0123456789abcdef".repeat(lines)));
+    for (name, content) in &files {
+        step.file(name, content);
+    }
+    let output = step.pipe().run();
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+    for (name, content) in &files {
+        let (_, body) = step.aws.get_object(&step.bucket, name);
+        assert!(body == content, "{name}: {} bytes", body.len());
+    }
+}
+
 #[test]
 fn later_steps_get_variables_and_a_report() {
     let step = site();

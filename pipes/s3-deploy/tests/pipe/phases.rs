@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shared::testing::{Fault, Pipe, Recorded};
 
@@ -167,6 +167,34 @@ fn before_the_pages_the_old_site_is_live_and_whole() {
 }
 
 #[test]
+fn a_lease_of_which_no_answer_came_is_given_back() {
+    let site = Site::new();
+    let is_lease = puts(".s3-deploy/manifest.json");
+    site.step.proxy.clear();
+    let once = AtomicUsize::new(0);
+    site.trap.set(move |request| {
+        let is_first = is_lease(request) && once.fetch_add(1, Ordering::Relaxed) == 0;
+        is_first.then_some(Fault::Silence)
+    });
+    let running = site.pipe("2").spawn();
+    let manifest = || {
+        let key = ".s3-deploy/manifest.json";
+        let (_, manifest) = site.step.aws.get_object(&site.step.bucket, key);
+        String::from_utf8(manifest.to_vec()).unwrap()
+    };
+    let start = Instant::now();
+    while !manifest().contains("\"lease\"") {
+        assert!(start.elapsed() < Duration::from_mins(1), "no lease");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("TERM");
+    assert_eq!(running.wait().code, Some(1));
+    assert!(!manifest().contains("\"lease\""), "{}", manifest());
+    assert_eq!(site.live(), page(OLD));
+    site.assert_finished_by_the_next_run();
+}
+
+#[test]
 fn a_listing_that_fails_or_waits_leaves_all_as_it_was() {
     for end in ENDS {
         let site = Site::new();
@@ -254,7 +282,7 @@ fn after_the_pages_the_new_site_is_live_and_whole() {
         let running = site.pipe("2").spawn();
         if end == End::Signal {
             let is_manifest = puts(".s3-deploy/manifest.json");
-            let start = std::time::Instant::now();
+            let start = Instant::now();
             while site
                 .step
                 .proxy

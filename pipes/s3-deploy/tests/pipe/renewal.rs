@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use shared::diagnosis::utc;
-use shared::testing::{Fault, Recorded};
+use shared::testing::{Fault, Output, Recorded};
 
 use crate::step::Step;
 
@@ -38,14 +38,16 @@ fn step(first: u64, second: impl Fn() -> Fault + Send + Sync + 'static) -> Step 
     step
 }
 
+/// One listing and nothing else.
+fn dry_run(step: &Step) -> Output {
+    let variables = [("MANIFEST", "false"), ("DRY_RUN", "true")];
+    step.pipe().envs(variables).run()
+}
+
 #[test]
 fn a_session_that_nearly_ends_is_renewed_before_it_does() {
     let step = step(120, || Fault::Status(200, session_for(3600)));
-    let output = step
-        .pipe()
-        .env("MANIFEST", "false")
-        .env("DRY_RUN", "true")
-        .run();
+    let output = dry_run(&step);
     assert_eq!(output.code, Some(0), "{}", output.plain());
     assert!(
         output.plain().contains(
@@ -58,14 +60,7 @@ fn a_session_that_nearly_ends_is_renewed_before_it_does() {
 #[test]
 fn a_session_that_lasts_is_bought_once() {
     let step = step(3600, || Fault::Reset);
-    assert_eq!(
-        step.pipe()
-            .env("MANIFEST", "false")
-            .env("DRY_RUN", "true")
-            .run()
-            .code,
-        Some(0)
-    );
+    assert_eq!(dry_run(&step).code, Some(0));
     assert_eq!(step.sts_requests("AssumeRoleWithWebIdentity"), 1);
 }
 
@@ -73,11 +68,7 @@ fn a_session_that_lasts_is_bought_once() {
 fn a_token_that_has_ended_does_not_end_the_session_it_bought() {
     let refusal = "<ErrorResponse><Error><Code>ExpiredTokenException</Code><Message>Token expired</Message></Error></ErrorResponse>";
     let step = step(120, move || Fault::Status(400, refusal.to_owned()));
-    let output = step
-        .pipe()
-        .env("MANIFEST", "false")
-        .env("DRY_RUN", "true")
-        .run();
+    let output = dry_run(&step);
     assert_eq!(output.code, Some(0), "{}", output.plain());
     assert!(
         output
