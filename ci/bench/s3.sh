@@ -32,6 +32,7 @@ target=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
 home=$target/bench
 mkdir -p "$home"
 step() { printf '== %s\n' "$*" >&2; }
+. ci/bench/peers.sh
 
 step "the target server"
 # Its MD5 is its largest cost, and a tenth faster with all that this processor has.
@@ -43,15 +44,7 @@ if [ -z "$binary" ]; then
   binary=$target/release/s3-deploy
 fi
 
-if [ "$peers" != ours ] && ! cmp -s ci/bench/peers.lock "$home/venv/installed.lock"; then
-  step "the peers, once"
-  rm -rf "$home/venv"
-  python3 -m venv "$home/venv"
-  # Wheels only: building a source archive would run code that no hash covers.
-  "$home/venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
-    -r ci/bench/peers.lock
-  cp ci/bench/peers.lock "$home/venv/installed.lock"
-fi
+[ "$peers" = ours ] || install_peers "$home/venv"
 
 step "the loads"
 IFS=, read -ra names <<< "$loads"

@@ -42,6 +42,9 @@ pub struct Changes {
     /// The plan of the run, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<serde_json::Value>,
+    /// What else was found out, by name.
+    #[serde(flatten)]
+    pub notes: BTreeMap<&'static str, serde_json::Value>,
 }
 
 /// A change that has been asked for; until it is settled it counts as perhaps made.
@@ -69,6 +72,11 @@ impl Journal {
     /// Keeps the plan for the report.
     pub fn plan(&self, plan: serde_json::Value) {
         self.changes().plan = Some(plan);
+    }
+
+    /// Keeps something that was found out for the report, such as why tasks stopped.
+    pub fn note(&self, name: &'static str, value: serde_json::Value) {
+        self.changes().notes.insert(name, value);
     }
 
     /// Notes that the change `verb name`, such as `upload index.html`, is about to be asked for.
