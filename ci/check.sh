@@ -29,6 +29,14 @@ diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) 
   <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)\/README.md).*/\1/p' README.md | sort)
 [ "$(wc -l < README.md)" -le 150 ] || { echo "README.md has more than 150 lines"; exit 1; }
 
+step "jq, with which a test reads what lambda-deploy leaves for later steps"
+if ! command -v jq > /dev/null; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then echo "jq is missing: install it"; exit 1; fi
+  log=$(mktemp)
+  { apt-get update && apt-get install --yes --no-install-recommends jq; } > "$log" 2>&1 || { tail -n 20 "$log"; exit 1; }
+fi
+jq --version
+
 step "local AWS"
 was_running=$(ci/local-aws.sh status > /dev/null 2>&1 && echo yes || echo no)
 LOCAL_AWS_ENDPOINT=$(ci/local-aws.sh start)
