@@ -174,3 +174,48 @@ fn regions_are_named() {
     );
     assert_eq!(last_line(&output), "  nothing was changed");
 }
+
+/// One region has the function and one does not: both end at the same code, and no alias moves before both are published.
+#[test]
+fn two_regions_end_at_the_same_code() {
+    let step = Step::new();
+    let deploy = || {
+        step.deploy("second")
+            .env("REGIONS", "us-east-1 eu-west-1")
+            .env("CREATE", "true")
+            .env("RUNTIME", "python3.12")
+            .env("HANDLER", "app.handler")
+            .env("ROLE", step.execution_role())
+    };
+    let output = deploy().run();
+    let plain = succeeded(&output);
+    for region in ["us-east-1", "eu-west-1"] {
+        let name = format!("`{} in {region}`", step.function);
+        assert!(last_line(&output).contains(&name), "{plain}");
+    }
+    let changes = step.changes();
+    let first_alias = changes.iter().position(|each| each == "POST /aliases");
+    let last_version = changes.iter().rposition(|each| each == "POST /versions");
+    assert!(last_version < first_alias, "{changes:?}");
+    let of = |what: &str| changes.iter().filter(|each| *each == what).count();
+    assert_eq!(
+        [
+            "PUT /code",
+            "POST /2015-03-31/functions",
+            "POST /versions",
+            "POST /aliases"
+        ]
+        .map(of),
+        [1, 1, 2, 2],
+        "{changes:?}"
+    );
+    step.proxy.clear();
+    let output = deploy().run();
+    succeeded(&output);
+    assert!(
+        last_line(&output).starts_with("✔ Unchanged: "),
+        "{}",
+        output.plain()
+    );
+    assert_eq!(step.changes(), [] as [&str; 0]);
+}
