@@ -23,44 +23,33 @@ pub enum Position {
     Last,
 }
 
-/// The encoder of one worker: its tables are larger than most files, so they are made once and not for each block.
-pub struct Encoder(Deflate);
-
-impl Encoder {
-    /// With its tables, a quarter of a MiB.
-    pub fn new() -> Self {
-        Self(Deflate::new(LEVEL, false, WINDOW_BITS))
+/// Appends the deflated `block` to `out`; `before` is what stands before it in its file, as much as there is up to
+/// [`WINDOW`] bytes.
+pub fn append(out: &mut Vec<u8>, before: &[u8], block: &[u8], position: Position) {
+    let mut encoder = Deflate::new(LEVEL, false, WINDOW_BITS);
+    if !before.is_empty() {
+        let taken = encoder.set_dictionary(before);
+        debug_assert!(taken.is_ok(), "a fresh encoder takes a dictionary");
     }
-
-    /// Appends the deflated `block` to `out`; `before` is what stands before it in its file, as much as there is up to
-    /// [`WINDOW`] bytes. Nothing of an earlier call has a part in it.
-    pub fn append(&mut self, out: &mut Vec<u8>, before: &[u8], block: &[u8], position: Position) {
-        let encoder = &mut self.0;
-        encoder.reset();
-        if !before.is_empty() {
-            let taken = encoder.set_dictionary(before);
-            debug_assert!(taken.is_ok(), "a fresh encoder takes a dictionary");
-        }
-        let flush = match position {
-            Position::Inside => DeflateFlush::SyncFlush,
-            Position::Last => DeflateFlush::Finish,
-        };
-        let (start, before) = (out.len(), encoder.total_in());
-        let mut written = start;
-        // What cannot be compressed grows by five bytes for each 32 KiB or so; the rest is room for the flush.
-        let mut room = block.len() + block.len() / 1024 + 64;
-        loop {
-            out.resize(written + room, 0);
-            let read = length(encoder.total_in() - before);
-            let status = encoder.compress(&block[read..], &mut out[written..], flush);
-            written = start + length(encoder.total_out());
-            let is_full = written == out.len();
-            out.truncate(written);
-            match status {
-                Ok(Status::StreamEnd) => return,
-                Ok(Status::Ok | Status::BufError) if !is_full => return,
-                _ => room *= 2,
-            }
+    let flush = match position {
+        Position::Inside => DeflateFlush::SyncFlush,
+        Position::Last => DeflateFlush::Finish,
+    };
+    let (start, before) = (out.len(), encoder.total_in());
+    let mut written = start;
+    // What cannot be compressed grows by five bytes for each 32 KiB or so; the rest is room for the flush.
+    let mut room = block.len() + block.len() / 1024 + 64;
+    loop {
+        out.resize(written + room, 0);
+        let read = length(encoder.total_in() - before);
+        let status = encoder.compress(&block[read..], &mut out[written..], flush);
+        written = start + length(encoder.total_out());
+        let is_full = written == out.len();
+        out.truncate(written);
+        match status {
+            Ok(Status::StreamEnd) => return,
+            Ok(Status::Ok | Status::BufError) if !is_full => return,
+            _ => room *= 2,
         }
     }
 }
@@ -73,10 +62,6 @@ fn length(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn append(out: &mut Vec<u8>, before: &[u8], block: &[u8], position: Position) {
-        Encoder::new().append(out, before, block, position);
-    }
 
     /// Bytes that repeat, but not soon, so that matches reach far back.
     fn sample(size: usize) -> Vec<u8> {
@@ -171,24 +156,6 @@ mod tests {
             let mut packed = b"before".to_vec();
             append(&mut packed, &[], &noise, position);
             assert!(packed.starts_with(b"before") && packed.len() < noise.len() + 1000);
-        }
-    }
-
-    #[test]
-    fn an_encoder_forgets_what_it_was_given_before() {
-        let bytes = sample(300_000);
-        let (before, block) = bytes[..200_000].split_at(WINDOW);
-        let mut fresh = Vec::new();
-        append(&mut fresh, before, block, Position::Last);
-        let mut encoder = Encoder::new();
-        for earlier in [&bytes[100_000..], &bytes[..1], &bytes[7..70_000]] {
-            for position in [Position::Inside, Position::Last] {
-                encoder.append(&mut Vec::new(), &[], earlier, position);
-                encoder.append(&mut Vec::new(), before, earlier, position);
-                let mut again = Vec::new();
-                encoder.append(&mut again, before, block, Position::Last);
-                assert!(again == fresh, "{} bytes before", earlier.len());
-            }
         }
     }
 

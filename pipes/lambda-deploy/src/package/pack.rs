@@ -11,7 +11,7 @@ use crc32fast::Hasher;
 use shared::Failure;
 
 use super::archive::{Archive, Data, Finished, Method, Mode};
-use super::deflate::{self, Encoder, Position};
+use super::deflate::{self, Position};
 use super::elf::{self, Machine};
 use super::plain;
 use super::tree::{Entry, Found, Kind, Tree};
@@ -126,12 +126,11 @@ fn work<'a>(
     results: &SyncSender<Result<Done, Failure>>,
 ) {
     let mut buffer = vec![0; deflate::WINDOW + BLOCK];
-    let mut encoder = Encoder::new();
     for job in jobs {
         let mut done = Done::default();
         let result = job
             .iter()
-            .try_for_each(|block| pack_block(tree, block, &mut buffer, &mut encoder, &mut done));
+            .try_for_each(|block| pack_block(tree, block, &mut buffer, &mut done));
         let failed = result.is_err();
         // Nobody takes it once another worker has failed.
         if results.send(result.map(|()| done)).is_err() || failed {
@@ -144,7 +143,6 @@ fn pack_block(
     tree: &Tree,
     block: &Block,
     buffer: &mut [u8],
-    encoder: &mut Encoder,
     done: &mut Done,
 ) -> Result<(), Failure> {
     let before = usize::try_from(block.offset)
@@ -156,7 +154,7 @@ fn pack_block(
     let mut crc = Hasher::new();
     crc.update(bytes);
     let start = done.bytes.len();
-    encoder.append(&mut done.bytes, before, bytes, block.position());
+    deflate::append(&mut done.bytes, before, bytes, block.position());
     let mut method = Method::Deflated;
     if block.is_whole_file() && done.bytes.len() - start >= bytes.len() {
         done.bytes.truncate(start);
