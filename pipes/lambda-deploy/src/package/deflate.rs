@@ -26,6 +26,7 @@ pub enum Position {
 /// Appends the deflated `block` to `out`; `before` is what stands before it in its file, as much as there is up to
 /// [`WINDOW`] bytes.
 pub fn append(out: &mut Vec<u8>, before: &[u8], block: &[u8], position: Position) {
+    // A new one: after its `reset` an encoder may find other matches, and the bytes would depend on which thread did what.
     let mut encoder = Deflate::new(LEVEL, false, WINDOW_BITS);
     if !before.is_empty() {
         let taken = encoder.set_dictionary(before);
