@@ -55,7 +55,7 @@ pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};
 pub use journal::{Changes, Journal, Pending};
 pub use report::Outcome;
-pub use run::{RunVariables, run};
+pub use run::{RunVariables, perform, process_environment, run};
 pub use secret::Secret;
 pub use variables::{Environment, Faults, Field, FromText, List, Timestamp};
 pub use web::{Page, Web};

@@ -25,23 +25,15 @@ pub struct RunVariables {
     pub debug: Field<bool>,
 }
 
-/// Runs one pipe: reads the environment, calls `deploy`, prints `✔ summary` or `✖ failure` with what was
-/// changed, writes the results for later steps, and gives exit code 0 or 1, never another.
+/// Runs one pipe that takes no arguments: reads the environment, calls `deploy`, prints `✔ summary` or `✖ failure` with
+/// what was changed, writes the results for later steps, and gives exit code 0 or 1, never another.
 pub fn run<D>(pipe: &'static str, version: &'static str, deploy: D) -> ExitCode
 where
     D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
 {
     let environment = process_environment();
     let style = Style::new(&environment);
-    let debug = environment
-        .read::<RunVariables>()
-        .debug
-        .value()
-        .unwrap_or(false);
-    log::install(style, pipe, debug);
-
-    let mut arguments = std::env::args().skip(1);
-    if let Some(argument) = arguments.next() {
+    if let Some(argument) = std::env::args().nth(1) {
         if argument == "--version" {
             log::line(format_args!("{pipe} {version}"));
             return ExitCode::SUCCESS;
@@ -52,10 +44,31 @@ where
         ));
         return ExitCode::FAILURE;
     }
+    perform(pipe, version, &environment, deploy)
+}
 
-    let results = Results::open(&environment);
+/// What [`run`] does once the arguments are read, for a pipe that is a command-line tool too: the environment is the one
+/// that [`process_environment`] gave, perhaps with what the arguments say put in.
+pub fn perform<D>(
+    pipe: &'static str,
+    version: &'static str,
+    environment: &Environment,
+    deploy: D,
+) -> ExitCode
+where
+    D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
+{
+    let style = Style::new(environment);
+    let debug = environment
+        .read::<RunVariables>()
+        .debug
+        .value()
+        .unwrap_or(false);
+    log::install(style, pipe, debug);
+
+    let results = Results::open(environment);
     let journal = Journal::new(results.has_report());
-    let ending = guarded(&environment, &journal, deploy);
+    let ending = guarded(environment, &journal, deploy);
     let changes = journal.snapshot();
     let written = results.write((pipe, version), ending.as_ref(), &changes);
     match (ending, written) {
@@ -137,11 +150,13 @@ fn interrupted(signal: &str) -> Failure {
     Failure::new(format!("interrupted by {signal}"))
 }
 
+/// The environment of the process, read once, as a value.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where the environment of the process is read"
 )]
-fn process_environment() -> Environment {
+#[must_use]
+pub fn process_environment() -> Environment {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     Environment::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
 }
