@@ -4,6 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
+use crate::catalogue::Reference;
+use crate::keys::ROLE_NAME;
+use crate::tree::Fault;
+
 /// The pipeline files of one checkout.
 #[derive(Debug, Default)]
 pub struct Checkout {
@@ -22,8 +28,10 @@ pub struct PipelineFile {
     /// anchor in `site`.
     pub steps: Vec<Step>,
     /// What is true of the file and not of a step: imports that cannot be seen, services with credentials, keys in
-    /// comments, dynamic pipelines.
+    /// comments, anchors that several environments share.
     pub remarks: Vec<Remark>,
+    /// Why it could not be read; it has no steps then.
+    pub fault: Option<Fault>,
 }
 
 /// A step as it runs: what it inherits by `<<` is in.
@@ -49,16 +57,32 @@ pub struct Step {
     pub image: Option<ImageKeys>,
 }
 
+impl Step {
+    /// Whether this pipe of the step still works with access keys: they stand in its variables, or they come by its
+    /// defaults and nothing shows that it takes a role.
+    #[must_use]
+    pub fn uses_keys(&self, pipe: &Pipe) -> bool {
+        match &pipe.keys {
+            Keys::None => false,
+            Keys::Given(_) => true,
+            Keys::Defaults => !(self.oidc == Oidc::On && pipe.has_role()),
+        }
+    }
+}
+
 /// The `oidc` of a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Oidc {
     /// No `oidc` key.
     #[default]
     Absent,
     /// `oidc: false`, also where it hides an inherited `true`.
     Off,
-    /// `oidc: true` or a list of audiences.
+    /// `oidc: true` or a mapping with `audiences`.
     On,
+    /// Something else, such as the text `"true"`: Bitbucket's schema knows a boolean and a mapping.
+    Invalid,
 }
 
 /// One `- pipe:` entry.
@@ -74,6 +98,18 @@ pub struct Pipe {
     pub keys: Keys,
 }
 
+impl Pipe {
+    /// Whether it is given a role; the `pipe.yml` of our own pipes passes it on.
+    #[must_use]
+    pub fn has_role(&self) -> bool {
+        Reference::new(&self.reference).is_ours()
+            || self
+                .variables
+                .iter()
+                .any(|variable| variable.name == ROLE_NAME)
+    }
+}
+
 /// One entry of a pipe's `variables`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variable {
@@ -81,7 +117,7 @@ pub struct Variable {
     pub name: String,
     /// The line of the name.
     pub line: usize,
-    /// Its text, or the texts of a list.
+    /// Its text, or the texts of a list; a key that is no reference to a variable has none.
     pub values: Vec<String>,
 }
 
@@ -99,7 +135,7 @@ pub enum Keys {
 }
 
 /// A line of a script that uses credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Command {
     /// Its line.
     pub line: usize,
@@ -110,7 +146,7 @@ pub struct Command {
 }
 
 /// `image.aws`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ImageKeys {
     /// Its line.
     pub line: usize,
@@ -119,10 +155,30 @@ pub struct ImageKeys {
 }
 
 /// Something to report that belongs to the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Remark {
     /// Its line, from 1.
     pub line: usize,
+    /// What it is about.
+    pub kind: RemarkKind,
     /// One sentence.
     pub text: String,
+}
+
+/// What a remark is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemarkKind {
+    /// An import whose file is not in the checkout.
+    Import,
+    /// A service with credentials, which the token of a step does not reach.
+    Service,
+    /// A comment with a pipe or a key in it.
+    Comment,
+    /// A step behind an anchor that several environments run.
+    SharedStep,
+    /// A key that comes twice in one mapping.
+    DuplicateKey,
+    /// A step that starts another pipeline, or a pipe that no step runs.
+    Unseen,
 }
