@@ -18,6 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::oneshot;
 
+use super::actions;
 use super::exchange::{Answer, Headers, elements};
 
 /// Of longer bodies only the length is kept.
@@ -283,6 +284,7 @@ impl Forwarding {
             body: Body::new(&body),
             status: None,
         };
+        actions::note(&recorded, &parts.headers);
         let number = {
             let mut notes = lock(&self.notes);
             notes.requests.push(recorded.clone());
