@@ -10,7 +10,7 @@ use shared::log::{self, Style};
 use shared::{Environment, Failure, Journal, Outcome};
 
 use crate::model::Checkout;
-use crate::{inspect, variables};
+use crate::{check, doctor, iam, inspect, variables, work_order};
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
@@ -33,6 +33,14 @@ pub struct CommandLine {
 pub enum Command {
     /// List where pipelines use AWS access keys, and what stands in the way of leaving them.
     Inspect(inspect::Arguments),
+    /// Print or create what AWS needs: identity provider, roles, trust and permission policies.
+    Iam(iam::Arguments),
+    /// Fail while a step still uses access keys.
+    Check(check::Arguments),
+    /// Say, from within a step, whether its token gets in.
+    Doctor(doctor::Arguments),
+    /// Print what to do, in the order in which nothing breaks.
+    WorkOrder,
 }
 
 /// Runs what the arguments or the environment of this process say.
@@ -60,7 +68,7 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    if let Some(document) = command_line.document() {
+    if let Some(document) = command_line.document(&environment) {
         return match document {
             Ok(text) => {
                 log::line(text.trim_end());
@@ -88,23 +96,29 @@ fn complain(environment: &Environment, failure: &Failure) -> ExitCode {
 
 impl CommandLine {
     /// The document that is asked for, if it is one.
-    fn document(&self) -> Option<Result<String, Failure>> {
+    fn document(&self, environment: &Environment) -> Option<Result<String, Failure>> {
+        let checkout = || Checkout::read(&self.repository);
         match &self.command {
-            Command::Inspect(arguments) if arguments.is_document() => Some(
-                Checkout::read(&self.repository).and_then(|checkout| arguments.document(&checkout)),
-            ),
-            Command::Inspect(_) => None,
+            Command::Inspect(arguments) if arguments.is_document() => {
+                Some(checkout().and_then(|checkout| arguments.document(&checkout)))
+            }
+            Command::Iam(arguments) if arguments.is_document() => {
+                Some(checkout().and_then(|checkout| arguments.document(&checkout, environment)))
+            }
+            Command::WorkOrder => Some(checkout().map(|checkout| work_order::text(&checkout))),
+            _ => None,
         }
     }
 
-    #[expect(clippy::unused_async, reason = "the commands that ask AWS wait for it")]
-    async fn run(
-        &self,
-        _environment: &Environment,
-        _journal: &Journal,
-    ) -> Result<Outcome, Failure> {
+    async fn run(&self, environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
+        let checkout = Checkout::read(&self.repository)?;
         match &self.command {
-            Command::Inspect(arguments) => arguments.run(&Checkout::read(&self.repository)?),
+            Command::Inspect(arguments) => arguments.run(&checkout),
+            Command::Iam(arguments) => arguments.run(&checkout, environment, journal).await,
+            Command::Check(arguments) => arguments.run(&checkout, environment, journal).await,
+            Command::Doctor(arguments) => arguments.run(&checkout, environment, journal).await,
+            // It is a document.
+            Command::WorkOrder => Ok(Outcome::default()),
         }
     }
 }
