@@ -5,30 +5,55 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::Deserialize;
-use shared::{Environment, Failure, Faults, Field, FromText};
+use shared::{Environment, Failure, Faults, Field, FromText, List};
 
 use crate::command_line::{Command, CommandLine};
-use crate::inspect;
+use crate::{check, doctor, iam, inspect};
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Variables {
     command: Field<CommandName>,
-    format: Field<Word<inspect::Format>>,
+    format: Field<String>,
     repository: Field<String>,
+    baseline: Field<String>,
+    write_baseline: Field<bool>,
+    output: Field<String>,
+    apply: Field<bool>,
+    yes: Field<bool>,
+    simulate: Field<bool>,
+    deployment: Field<String>,
+    workspace: Field<String>,
+    workspace_uuid: Field<String>,
+    repository_slug: Field<String>,
+    repository_uuid: Field<String>,
+    environment_uuids: Field<List<String>>,
+    account: Field<String>,
+    values: Field<List<String>>,
+    code_insights_proxy: Field<String>,
 }
 
 #[derive(Clone, Copy)]
 enum CommandName {
     Inspect,
+    Iam,
+    Check,
+    Doctor,
+    WorkOrder,
 }
 
 impl FromText for CommandName {
     fn from_text(text: &str) -> Result<Self, String> {
         match text.trim() {
             "inspect" => Ok(Self::Inspect),
-            text => Err(format!("unallowed value {text} (one of `inspect`)")),
+            "iam" => Ok(Self::Iam),
+            "check" => Ok(Self::Check),
+            "doctor" => Ok(Self::Doctor),
+            "work-order" => Ok(Self::WorkOrder),
+            text => Err(format!(
+                "unallowed value {text} (one of `check`, `inspect`, `iam`, `doctor`, `work-order`)"
+            )),
         }
     }
 }
@@ -59,17 +84,84 @@ pub fn command_line(environment: &Environment) -> Result<CommandLine, Failure> {
     let mut faults = Faults::default();
     let repository = faults.optional("REPOSITORY", variables.repository);
     let format = faults.optional("FORMAT", variables.format);
-    let command = match faults.required("COMMAND", variables.command) {
-        Some(CommandName::Inspect) => Some(Command::Inspect(inspect::Arguments {
-            format: format.map(|word| word.0).unwrap_or_default(),
-        })),
-        None => None,
+    let place = iam::Place {
+        workspace: faults.optional("WORKSPACE", variables.workspace),
+        workspace_uuid: faults.optional("WORKSPACE_UUID", variables.workspace_uuid),
+        repository_slug: faults.optional("REPOSITORY_SLUG", variables.repository_slug),
+        repository_uuid: faults.optional("REPOSITORY_UUID", variables.repository_uuid),
+        environments: list(faults.optional("ENVIRONMENT_UUIDS", variables.environment_uuids)),
+        account: faults.optional("ACCOUNT", variables.account),
+        values: list(faults.optional("VALUES", variables.values)),
     };
-    match command {
-        Some(command) if faults.is_empty() => Ok(CommandLine {
-            repository: PathBuf::from(repository.as_deref().map_or(".", str::trim)),
-            command,
+    let baseline = faults
+        .optional("BASELINE", variables.baseline)
+        .map(PathBuf::from);
+    let write_baseline = flag(&mut faults, "WRITE_BASELINE", variables.write_baseline);
+    let output = faults
+        .optional("OUTPUT", variables.output)
+        .map(PathBuf::from);
+    let apply = flag(&mut faults, "APPLY", variables.apply);
+    let yes = flag(&mut faults, "YES", variables.yes);
+    let simulate = flag(&mut faults, "SIMULATE", variables.simulate);
+    let deployment = faults.optional("DEPLOYMENT", variables.deployment);
+    if write_baseline && baseline.is_none() {
+        faults.add(
+            "WRITE_BASELINE",
+            "unallowed value true (BASELINE names the file, and is not set)",
+        );
+    }
+    let name = faults
+        .optional("COMMAND", variables.command)
+        .unwrap_or(CommandName::Check);
+    let command = match name {
+        CommandName::Inspect => Command::Inspect(inspect::Arguments {
+            format: word(&mut faults, format),
         }),
-        _ => Err(faults.into()),
+        CommandName::Iam => Command::Iam(iam::Arguments {
+            format: word(&mut faults, format),
+            output,
+            to_ours: false,
+            apply,
+            yes,
+            place,
+        }),
+        CommandName::Check => Command::Check(check::Arguments {
+            baseline,
+            write_baseline,
+        }),
+        CommandName::Doctor => Command::Doctor(doctor::Arguments {
+            simulate,
+            deployment,
+            place,
+        }),
+        CommandName::WorkOrder => Command::WorkOrder,
+    };
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    Ok(CommandLine {
+        repository: PathBuf::from(repository.as_deref().map_or(".", str::trim)),
+        command,
+    })
+}
+
+fn flag(faults: &mut Faults, name: &str, field: Field<bool>) -> bool {
+    faults.optional(name, field).unwrap_or(false)
+}
+
+fn list(list: Option<List<String>>) -> Vec<String> {
+    list.map_or_else(Vec::new, |list| list.0)
+}
+
+/// The value of FORMAT, whose words depend on the command.
+fn word<T: ValueEnum + Default>(faults: &mut Faults, text: Option<String>) -> T {
+    let read = text.map(|text| Word::from_text(&text));
+    match read {
+        None => T::default(),
+        Some(Ok(Word(word))) => word,
+        Some(Err(fault)) => {
+            faults.add("FORMAT", fault);
+            T::default()
+        }
     }
 }

@@ -56,7 +56,7 @@ impl Facts {
                         facts.kept.entry(name).or_default().insert(place.clone());
                     }
                 }
-                for image in &step.image {
+                if let Some(image) = &step.image {
                     let place = format!("{path}:{}, `image.aws`", image.line);
                     for name in &image.keys {
                         facts
@@ -130,7 +130,7 @@ pub fn text(checkout: &Checkout) -> String {
     ));
     step("Edit on a branch: `oidc-migrate rewrite --write`, look at `git diff`, push. Leave the keys where they are.".to_owned());
     step(format!(
-        "Run each step once, and see it say `Authenticated as … (OIDC, …)`:{}",
+        "Run each step once, and see it say `Authenticated as … (OIDC, …)`, or with the vendor's pipes `Authenticating with a OpenID Connect (OIDC) Web Identity Provider`:{}",
         list(&facts.steps)
     ));
     let mut variables = BTreeSet::new();

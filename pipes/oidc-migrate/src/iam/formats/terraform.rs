@@ -32,14 +32,12 @@ pub(super) fn write(stack: &Stack) -> String {
         out.push_str("}\n");
     }
     let mark = marked(&names);
-    let provider_arn = quoted_mark(&mark(&stack.provider_arn));
     let audience = quoted_mark(&mark(&stack.audience));
     let _ = write!(
         out,
         "\ndata \"aws_caller_identity\" \"current\" {{}}\n\nresource \"aws_iam_openid_connect_provider\" \"bitbucket\" {{\n  count          = var.create_provider ? 1 : 0\n  url            = \"https://{}\"\n  client_id_list = [{audience}]\n}}\n",
         stack.provider
     );
-    let _ = provider_arn;
     let mut outputs = String::new();
     for role in &stack.roles {
         let label =
@@ -47,7 +45,7 @@ pub(super) fn write(stack: &Stack) -> String {
         let (trust, policy) = documents(role, &names);
         let _ = write!(
             out,
-            "\nresource \"aws_iam_role\" \"{label}\" {{\n  name        = {}\n  description = {}\n  assume_role_policy = jsonencode({})\n  depends_on = [aws_iam_openid_connect_provider.bitbucket]\n}}\n",
+            "\nresource \"aws_iam_role\" \"{label}\" {{\n  name        = {}\n  description = {}\n\n  assume_role_policy = jsonencode({})\n\n  depends_on = [aws_iam_openid_connect_provider.bitbucket]\n}}\n",
             quoted(&role.name),
             quoted(&description(role)),
             hcl(&trust, 1)
