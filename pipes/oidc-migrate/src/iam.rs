@@ -22,7 +22,7 @@ use shared::{Environment, Failure, Journal, Outcome};
 use crate::model::Checkout;
 
 pub use aws::{Iam, Question};
-pub use caller::{Caller, with_region};
+pub use caller::{Caller, common_variables, with_region};
 pub use formats::Format;
 pub use known::{Given, Known};
 pub use pipes::name_and_maker;

@@ -165,3 +165,44 @@ fn word<T: ValueEnum + Default>(faults: &mut Faults, text: Option<String>) -> T 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_are_in_step() {
+        let mut known = shared::variables::field_names::<Variables>();
+        known.extend(iam::common_variables());
+        shared::testing::assert_documented(
+            include_str!("../README.md"),
+            include_str!("../pipe.yml"),
+            &known,
+            env!("CARGO_PKG_VERSION"),
+        );
+    }
+
+    #[test]
+    fn without_a_command_it_checks() {
+        let read = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            command_line(&Environment::new(pairs))
+        };
+        assert!(matches!(read(&[]).unwrap().command, Command::Check(_)));
+        let failure = read(&[
+            ("COMMAND", "iam"),
+            ("FORMAT", "sarif"),
+            ("WRITE_BASELINE", "yes"),
+        ])
+        .unwrap_err()
+        .to_string();
+        assert!(
+            failure.contains("FORMAT")
+                && failure.contains("`aws-cli`")
+                && failure.contains("BASELINE names the file"),
+            "{failure}"
+        );
+    }
+}

@@ -10,7 +10,9 @@ use aws_sdk_sts::Client as Sts;
 use aws_types::region::Region;
 use serde::Deserialize;
 use shared::aws::AwsSettings;
-use shared::{Environment, Explain, Failure, Faults, SdkConfig, Settings, configure};
+use shared::{
+    Environment, Explain, Failure, Faults, SdkConfig, Settings, configure, known_variables,
+};
 
 /// IAM answers in one region for a whole partition, so any region of it will do.
 const REGION: &str = "us-east-1";
@@ -77,6 +79,12 @@ impl Caller {
             arn: answer.arn.unwrap_or_default(),
         })
     }
+}
+
+/// The variables that the way to AWS depends on, the same in every pipe.
+#[must_use]
+pub fn common_variables() -> Vec<String> {
+    known_variables::<NoSettings>()
 }
 
 /// The environment with a region, if it has none: IAM and STS answer the same in any.
