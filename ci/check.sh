@@ -48,4 +48,12 @@ step "demo"
 ci/demo.sh shared/src
 
 step "tests"
+RECORDED_ACTIONS=$(mktemp)
+export RECORDED_ACTIONS
 cargo test --locked --workspace --all-features
+
+step "the lists from which policies are proven are those of the requests that the tests saw"
+ci/actions.sh compare "$RECORDED_ACTIONS"
+
+step "the guide of oidc-migrate prints what its README says"
+ci/guide.sh
