@@ -89,6 +89,13 @@ pub(super) fn rights(pipe: &Use<'_>) -> Rights {
         ));
     }
     schedules(pipe, &mut policy);
+    if pipe.is_on("SCHEDULES") && pipe.is_on("CREATE_SERVICE") {
+        // A service that does not exist yet cannot name its cluster.
+        policy.add(Statement::new(
+            ["ecs:DescribeClusters"],
+            [place.cluster_arn(pipe)],
+        ));
+    }
     if pipe.has("KEEP_REVISIONS") {
         // A revision is in use by services and tasks of any cluster.
         policy.add(Statement::on_all([

@@ -266,6 +266,16 @@ const WITHIN: &[&str] = &[
     "ecr:BatchGetImage",
     "ecr:GetDownloadUrlForLayer",
     "ecr:GetRepositoryPolicy",
+    // Lambda reads the archive in a bucket with the caller's rights.
+    "s3:GetObjectVersion",
+    // Without it S3 answers 403, not 404, for an object that is not there.
+    "s3:ListBucket",
+];
+
+/// Calls that are made for a hint only, and whose refusal changes nothing.
+const FOR_A_HINT: &[&str] = &[
+    // The names of other functions, when the one that is meant does not exist.
+    "lambda:ListFunctions",
 ];
 
 /// Every variable that adds a right, with each command.
@@ -355,7 +365,10 @@ fn no_call_is_without_permission_and_no_permission_without_a_call() {
     ] {
         let called: BTreeSet<&str> = list.lines().collect();
         let allowed = all_rights(name);
-        let missing: Vec<_> = called.difference(&allowed).collect();
+        let missing: Vec<_> = called
+            .difference(&allowed)
+            .filter(|action| !FOR_A_HINT.contains(action))
+            .collect();
         assert!(
             missing.is_empty(),
             "{name} calls these without permission: {missing:?}"
