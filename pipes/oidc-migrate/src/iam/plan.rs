@@ -75,7 +75,7 @@ pub enum Action {
         role: String,
         /// The new one.
         policy: Value,
-        /// What differs.
+        /// What differs; nothing if there was none.
         changes: Vec<Change>,
     },
 }
@@ -137,7 +137,9 @@ impl Plan {
                 if !old.is_some_and(|old| same(old, &policy)) {
                     plan.actions.push(Action::PutPolicy {
                         role: role.name.clone(),
-                        changes: difference(old.unwrap_or(&Value::Null), &policy, &Mask::default()),
+                        changes: old.map_or_else(Vec::new, |old| {
+                            difference(old, &policy, &Mask::default())
+                        }),
                         policy,
                     });
                 }
@@ -232,11 +234,19 @@ impl fmt::Display for Action {
                 None,
                 changes,
             ),
-            Self::PutPolicy { role, changes, .. } => lines(
-                format!("put        role {role}, policy {POLICY}"),
-                None,
+            Self::PutPolicy {
+                role,
+                policy,
                 changes,
-            ),
+            } => {
+                // Of a new policy all is new.
+                let document = changes.is_empty().then_some(policy);
+                lines(
+                    format!("put        role {role}, policy {POLICY}"),
+                    document,
+                    changes,
+                )
+            }
         }
     }
 }

@@ -151,3 +151,39 @@ fn a_refusal_in_the_middle_says_what_was_made() {
     );
     assert!(!plain.contains(&unique("x")), "names are unique");
 }
+
+#[test]
+fn the_profile_of_the_aws_tools_is_enough() {
+    let place = Place::new();
+    let home = place.path().join("home");
+    std::fs::create_dir_all(home.join(".aws")).unwrap();
+    std::fs::write(
+        home.join(".aws/credentials"),
+        "[admin]\naws_access_key_id = test\naws_secret_access_key = test\n",
+    )
+    .unwrap();
+    let told = place.told();
+    let arguments: Vec<&str> = ["iam", "--apply", "--yes"]
+        .into_iter()
+        .chain(told.iter().map(String::as_str))
+        .collect();
+    let run = |profile: &str| {
+        let program = place.program(&arguments).through(&place.proxy);
+        let home = home.display().to_string();
+        program
+            .env("HOME", home)
+            .env("AWS_PROFILE", profile)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .run()
+    };
+    let output = run("nobody");
+    assert_eq!(output.code, Some(1), "{}", output.plain());
+    assert!(
+        output.plain().contains("aws configure export-credentials"),
+        "{}",
+        output.plain()
+    );
+    assert_eq!(place.changes(), Vec::<String>::new());
+    let output = run("admin");
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+}
