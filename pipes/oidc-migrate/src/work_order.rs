@@ -183,3 +183,105 @@ fn variable_for_roles(environments: &[&str], has_plain_steps: bool) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Command, Pipe, PipelineFile, Step};
+
+    fn checkout(steps: Vec<Step>) -> Checkout {
+        let file = PipelineFile {
+            path: "bitbucket-pipelines.yml".into(),
+            steps,
+            ..PipelineFile::default()
+        };
+        Checkout {
+            files: vec![file],
+            ..Checkout::default()
+        }
+    }
+
+    fn step(deployment: Option<&str>, keys: Keys) -> Step {
+        let pipe = Pipe {
+            line: 9,
+            reference: "atlassian/aws-s3-deploy:1.1.0".to_owned(),
+            keys,
+            ..Pipe::default()
+        };
+        Step {
+            name: Some("Deploy".to_owned()),
+            line: 4,
+            deployment: deployment.map(str::to_owned),
+            pipes: vec![pipe],
+            ..Step::default()
+        }
+    }
+
+    /// The number of the step that holds this text.
+    fn number(text: &str, part: &str) -> usize {
+        let before = &text[..text
+            .find(part)
+            .unwrap_or_else(|| panic!("{part} is not in\n{text}"))];
+        before
+            .lines()
+            .chain([""])
+            .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+            .count()
+    }
+
+    #[test]
+    fn nothing_is_deleted_before_the_proof() {
+        let given = Keys::Given(BTreeMap::from([
+            (
+                "AWS_ACCESS_KEY_ID".to_owned(),
+                Some("AWS_KEY_PRODUCTION".to_owned()),
+            ),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), None),
+        ]));
+        let text = text(&checkout(vec![
+            step(Some("production"), given),
+            step(None, Keys::Defaults),
+        ]));
+        let order = [
+            "--apply",
+            "Set AWS_OIDC_ROLE_ARN",
+            "rewrite --write",
+            "Authenticated as",
+            "AWS_KEY_PRODUCTION (was used in",
+            "written out in a file",
+            "update-access-key",
+        ];
+        let numbers: Vec<usize> = order.iter().map(|part| number(&text, part)).collect();
+        assert!(
+            numbers.is_sorted_by(|one, other| one < other),
+            "{numbers:?}\n{text}"
+        );
+        assert!(
+            text.contains("deployment variable of production")
+                && text.contains("repository variable, for steps without"),
+            "{text}"
+        );
+        // By the defaults of a pipe come the variables of the usual names.
+        assert!(
+            text.contains("- AWS_SECRET_ACCESS_KEY (was used in bitbucket-pipelines.yml:9)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_variable_that_a_command_needs_is_not_deleted_yet() {
+        let mut step = step(None, Keys::Defaults);
+        step.commands = vec![Command {
+            line: 12,
+            kind: "aws".to_owned(),
+            keys: Vec::new(),
+        }];
+        let text = text(&checkout(vec![step]));
+        assert!(text.contains("AWS_ACCESS_KEY_ID: not before these have another way to AWS: bitbucket-pipelines.yml:12, `aws`"), "{text}");
+    }
+
+    #[test]
+    fn a_clean_checkout_has_nothing_to_do() {
+        assert!(text(&checkout(Vec::new())).contains("nothing to do"));
+    }
+}
