@@ -88,7 +88,7 @@ fn the_rights_that_a_role_lacks_are_named() {
         place.aws.put_role_policy(
             name,
             &serde_json::json!({"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": role},
+                {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"},
                 {"Effect": "Deny", "NotAction": allowed, "Resource": format!("{bucket}/*")},
             ]}),
         );

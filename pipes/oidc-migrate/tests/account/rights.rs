@@ -145,11 +145,15 @@ fn lambda_deploy_deploys_its_function_and_no_other() {
 }
 
 fn create_function(place: &Place, name: &str) {
+    let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let role = place.aws.create_role("lambda-execution", &trust);
     // An archive with nothing in it: its end record alone.
     const EMPTY: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
     let document = serde_json::json!({
         "FunctionName": name, "Runtime": "python3.12", "Handler": "app.handler",
-        "Role": "arn:aws:iam::000000000000:role/execution", "Code": {"ZipFile": EMPTY},
+        "Role": role, "Code": {"ZipFile": EMPTY},
     });
     let body = document.to_string();
     let headers = [("content-type", "application/json")];
@@ -173,7 +177,7 @@ pipelines:
           - pipe: keylesspipes/ecs-deploy:0.1.0
             variables:
               AWS_DEFAULT_REGION: us-east-1
-              CLUSTER_NAME: CLUSTER
+              CLUSTER_NAME: the-cluster
               SERVICE_NAME: web
               TASK_DEFINITION: task.json
               WAIT: 'true'
@@ -182,7 +186,7 @@ pipelines:
 #[test]
 fn ecs_deploy_deploys_its_service_and_no_other() {
     let cluster = shared::testing::unique("shop");
-    let place = Place::with(&SERVICE.replace("CLUSTER", &cluster));
+    let place = Place::with(&SERVICE.replace("the-cluster", &cluster));
     let family = shared::testing::unique("web");
     let definition = serde_json::json!({
         "family": family, "executionRoleArn": "arn:aws:iam::000000000000:role/execution",

@@ -31,7 +31,7 @@ pub(super) fn write(stack: &Stack) -> String {
     let mark = marked(&names);
     let _ = write!(
         out,
-        "provider={}\naudience={}\n\n# One identity provider serves all repositories of the workspace.\nif ! aws iam get-open-id-connect-provider --open-id-connect-provider-arn \"$provider\" > /dev/null 2>&1; then\n  aws iam create-open-id-connect-provider --url {} --client-id-list \"$audience\" > /dev/null\nelse\n  aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn \"$provider\" --client-id \"$audience\"\nfi\n",
+        "provider={}\naudience={}\n\n# One identity provider serves all repositories of the workspace.\nknown=$(aws iam get-open-id-connect-provider --open-id-connect-provider-arn \"$provider\" --query ClientIDList --output text 2> /dev/null || true)\nif [ -z \"$known\" ]; then\n  aws iam create-open-id-connect-provider --url {} --client-id-list \"$audience\" > /dev/null\nelif ! tr '\\t' '\\n' <<<\"$known\" | grep -qxF \"$audience\"; then\n  aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn \"$provider\" --client-id \"$audience\"\nfi\n",
         quoted(&mark(&stack.provider_arn)),
         quoted(&mark(&stack.audience)),
         word(&format!("https://{}", stack.provider)),
