@@ -182,7 +182,9 @@ pub fn document(text: &str) -> Result<Tree, Fault> {
     Ok(tree)
 }
 
-fn step(tree: &Tree, place: &Place) -> Step {
+/// One use of a step.
+#[must_use]
+pub fn step(tree: &Tree, place: &Place) -> Step {
     let script = tree
         .get(place.step, "script")
         .or_else(|| tree.get(place.step, "after-script"));
@@ -239,7 +241,8 @@ pub fn oidc(tree: &Tree, step: NodeId) -> Oidc {
 }
 
 /// The `- pipe:` that an item of a script is.
-fn pipe(tree: &Tree, item: NodeId) -> Option<Pipe> {
+#[must_use]
+pub fn pipe(tree: &Tree, item: NodeId) -> Option<Pipe> {
     let entry = tree.get(item, "pipe")?;
     let reference = tree.text(entry.value)?.to_owned();
     let variables = tree
