@@ -10,7 +10,7 @@ use shared::log::{self, Style};
 use shared::{Environment, Failure, Journal, Outcome};
 
 use crate::model::Checkout;
-use crate::{inspect, variables};
+use crate::{inspect, migration, variables};
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
@@ -33,6 +33,10 @@ pub struct CommandLine {
 pub enum Command {
     /// List where pipelines use AWS access keys, and what stands in the way of leaving them.
     Inspect(inspect::Arguments),
+    /// Show how the files would be edited, as a unified diff, and what would be left.
+    Plan(migration::Arguments),
+    /// Edit the files: with `--write` in place, without it as `plan` does.
+    Rewrite(migration::RewriteArguments),
 }
 
 /// Runs what the arguments or the environment of this process say.
@@ -93,7 +97,7 @@ impl CommandLine {
             Command::Inspect(arguments) if arguments.is_document() => Some(
                 Checkout::read(&self.repository).and_then(|checkout| arguments.document(&checkout)),
             ),
-            Command::Inspect(_) => None,
+            _ => None,
         }
     }
 
@@ -101,10 +105,12 @@ impl CommandLine {
     async fn run(
         &self,
         _environment: &Environment,
-        _journal: &Journal,
+        journal: &Journal,
     ) -> Result<Outcome, Failure> {
         match &self.command {
             Command::Inspect(arguments) => arguments.run(&Checkout::read(&self.repository)?),
+            Command::Plan(arguments) => arguments.run(&self.repository, journal),
+            Command::Rewrite(arguments) => arguments.run(&self.repository, journal),
         }
     }
 }

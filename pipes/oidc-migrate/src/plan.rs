@@ -242,15 +242,10 @@ impl Planning<'_> {
 
     /// Pipes of one environment that take different keys: those of the usual names go first, and all others clash.
     fn clashes(&self, candidates: &[Candidate]) -> HashSet<NodeId> {
-        let mut environments: BTreeMap<Option<&str>, BTreeMap<BTreeSet<&str>, Vec<NodeId>>> =
+        let mut environments: BTreeMap<Option<&str>, BTreeMap<BTreeSet<String>, Vec<NodeId>>> =
             BTreeMap::new();
         for candidate in candidates {
-            let has_own_role = candidate
-                .pipe
-                .variables
-                .iter()
-                .any(|variable| variable.name == ROLE_NAME);
-            if candidate.pipe.keys == Keys::None || has_own_role {
+            if candidate.pipe.keys == Keys::None {
                 continue;
             }
             for &number in &candidate.places {
@@ -261,7 +256,7 @@ impl Planning<'_> {
                     .push(candidate.item);
             }
         }
-        let usual: BTreeSet<&str> = KEY_NAMES[..2].iter().copied().collect();
+        let usual = key_set(&Pipe::default());
         let several = environments.into_values().filter(|sets| sets.len() > 1);
         several
             .flat_map(|sets| sets.into_iter().filter(|(set, _)| *set != usual))
@@ -366,17 +361,18 @@ impl Planning<'_> {
     }
 }
 
-/// The variables that a pipe's keys are filled from; a key that is no variable counts by its own name.
-fn key_set(pipe: &Pipe) -> BTreeSet<&str> {
+/// The variables that stand for a pipe's identity: those that its keys are filled from, by default those of the usual
+/// names, which is also what a role that it has stands for. A key that is no variable counts by its own name.
+fn key_set(pipe: &Pipe) -> BTreeSet<String> {
+    let usual = || KEY_NAMES[..2].iter();
     match &pipe.keys {
-        Keys::Given(given) => {
-            let pairs = given
-                .iter()
-                .filter(|(name, _)| name.as_str() != KEY_NAMES[2]);
-            pairs
-                .map(|(name, source)| source.as_deref().unwrap_or(name))
-                .collect()
-        }
-        _ => KEY_NAMES[..2].iter().copied().collect(),
+        Keys::Given(given) if !pipe.variables.iter().any(|variable| variable.name == ROLE_NAME) => usual()
+            .map(|&name| match given.get(name) {
+                Some(Some(source)) => source.clone(),
+                Some(None) => format!("the text of {name}"),
+                None => name.to_owned(),
+            })
+            .collect(),
+        _ => usual().map(|&name| name.to_owned()).collect(),
     }
 }

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use shared::{Environment, Failure, Faults, Field, FromText};
 
 use crate::command_line::{Command, CommandLine};
-use crate::inspect;
+use crate::pipe_edit::Target;
+use crate::{inspect, migration};
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
@@ -17,18 +18,28 @@ pub struct Variables {
     command: Field<CommandName>,
     format: Field<Word<inspect::Format>>,
     repository: Field<String>,
+    to: Field<Word<Target>>,
+    all_repositories: Field<String>,
+    write: Field<bool>,
+    force: Field<bool>,
 }
 
 #[derive(Clone, Copy)]
 enum CommandName {
     Inspect,
+    Plan,
+    Rewrite,
 }
 
 impl FromText for CommandName {
     fn from_text(text: &str) -> Result<Self, String> {
         match text.trim() {
             "inspect" => Ok(Self::Inspect),
-            text => Err(format!("unallowed value {text} (one of `inspect`)")),
+            "plan" => Ok(Self::Plan),
+            "rewrite" => Ok(Self::Rewrite),
+            text => Err(format!(
+                "unallowed value {text} (one of `inspect`, `plan`, `rewrite`)"
+            )),
         }
     }
 }
@@ -59,12 +70,27 @@ pub fn command_line(environment: &Environment) -> Result<CommandLine, Failure> {
     let mut faults = Faults::default();
     let repository = faults.optional("REPOSITORY", variables.repository);
     let format = faults.optional("FORMAT", variables.format);
-    let command = match faults.required("COMMAND", variables.command) {
-        Some(CommandName::Inspect) => Some(Command::Inspect(inspect::Arguments {
-            format: format.map(|word| word.0).unwrap_or_default(),
-        })),
-        None => None,
+    let to = faults.optional("TO", variables.to);
+    let all_repositories = faults.optional("ALL_REPOSITORIES", variables.all_repositories);
+    let write = faults.optional("WRITE", variables.write);
+    let force = faults.optional("FORCE", variables.force);
+    let plan = migration::Arguments {
+        to: to.map(|word| word.0).unwrap_or_default(),
+        all_repositories: all_repositories.map(|folder| PathBuf::from(folder.trim())),
     };
+    let command = faults
+        .required("COMMAND", variables.command)
+        .map(|name| match name {
+            CommandName::Inspect => Command::Inspect(inspect::Arguments {
+                format: format.map(|word| word.0).unwrap_or_default(),
+            }),
+            CommandName::Plan => Command::Plan(plan),
+            CommandName::Rewrite => Command::Rewrite(migration::RewriteArguments {
+                plan,
+                write: write.unwrap_or_default(),
+                force: force.unwrap_or_default(),
+            }),
+        });
     match command {
         Some(command) if faults.is_empty() => Ok(CommandLine {
             repository: PathBuf::from(repository.as_deref().map_or(".", str::trim)),
