@@ -10,7 +10,7 @@ use shared::log::{self, Style};
 use shared::{Environment, Failure, Journal, Outcome};
 
 use crate::model::Checkout;
-use crate::{check, doctor, iam, inspect, variables, work_order};
+use crate::{check, doctor, iam, inspect, migration, variables, work_order};
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
@@ -33,6 +33,10 @@ pub struct CommandLine {
 pub enum Command {
     /// List where pipelines use AWS access keys, and what stands in the way of leaving them.
     Inspect(inspect::Arguments),
+    /// Show how the files would be edited, as a unified diff, and what would be left.
+    Plan(migration::Arguments),
+    /// Edit the files: with `--write` in place, without it as `plan` does.
+    Rewrite(migration::RewriteArguments),
     /// Print or create what AWS needs: identity provider, roles, trust and permission policies.
     Iam(iam::Arguments),
     /// Fail while a step still uses access keys.
@@ -111,12 +115,14 @@ impl CommandLine {
     }
 
     async fn run(&self, environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
-        let checkout = Checkout::read(&self.repository)?;
+        let checkout = || Checkout::read(&self.repository);
         match &self.command {
-            Command::Inspect(arguments) => arguments.run(&checkout),
-            Command::Iam(arguments) => arguments.run(&checkout, environment, journal).await,
-            Command::Check(arguments) => arguments.run(&checkout, environment, journal).await,
-            Command::Doctor(arguments) => arguments.run(&checkout, environment, journal).await,
+            Command::Inspect(arguments) => arguments.run(&checkout()?),
+            Command::Plan(arguments) => arguments.run(&self.repository, journal),
+            Command::Rewrite(arguments) => arguments.run(&self.repository, journal),
+            Command::Iam(arguments) => arguments.run(&checkout()?, environment, journal).await,
+            Command::Check(arguments) => arguments.run(&checkout()?, environment, journal).await,
+            Command::Doctor(arguments) => arguments.run(&checkout()?, environment, journal).await,
             // It is a document.
             Command::WorkOrder => Ok(Outcome::default()),
         }

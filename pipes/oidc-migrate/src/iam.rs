@@ -20,6 +20,7 @@ use shared::log;
 use shared::{Environment, Failure, Journal, Outcome};
 
 use crate::model::Checkout;
+use crate::pipe_edit::Target;
 
 pub use aws::{Iam, Question};
 pub use caller::{Caller, common_variables, with_region};
@@ -38,9 +39,9 @@ pub struct Arguments {
     /// Write to this file instead of printing
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Rights of our pipes instead of those that the file names, for `rewrite --to ours`
-    #[arg(long)]
-    pub to_ours: bool,
+    /// Whose pipes get the rights: those that the file names, or ours, as for `rewrite --to ours`
+    #[arg(long, value_enum, default_value_t)]
+    pub to: Target,
     /// Create or update it with your own AWS credentials
     #[arg(long)]
     pub apply: bool,
@@ -114,7 +115,7 @@ impl Arguments {
         environment: &Environment,
     ) -> Result<String, Failure> {
         let known = self.place.known(environment, checkout)?;
-        let stack = Stack::new(checkout, &known, self.to_ours);
+        let stack = Stack::new(checkout, &known, self.to == Target::Ours);
         if stack.roles.is_empty() {
             return Err(Failure::new(NOTHING));
         }

@@ -72,17 +72,21 @@ pub fn without_secrets(line: &str) -> String {
         }
         shown.push_str(word);
         if looks_like_key(word) {
-            rest = masked_value(behind, &mut shown);
+            rest = masked_value(word, behind, &mut shown);
         }
     }
     shown + rest
 }
 
 /// Copies the mark behind a key's name and puts a mask for a literal; gives what is left.
-fn masked_value<'text>(behind: &'text str, shown: &mut String) -> &'text str {
-    let quote = behind.strip_prefix(['"', '\'']).unwrap_or(behind);
-    let Some(value) = quote.trim_start().strip_prefix([':', '=', ' ']) else {
-        return behind;
+fn masked_value<'text>(word: &str, behind: &'text str, shown: &mut String) -> &'text str {
+    let mark = behind.strip_prefix(['"', '\'']).unwrap_or(behind);
+    // `aws configure set` has a blank between the two.
+    let is_setting = word.chars().all(|each| !each.is_ascii_uppercase()) && mark.starts_with(' ');
+    let value = match mark.trim_start().strip_prefix([':', '=']) {
+        Some(value) => value,
+        None if is_setting => mark,
+        None => return behind,
     };
     let value = value.trim_start();
     let value = value.strip_prefix(['"', '\'']).unwrap_or(value);

@@ -26,6 +26,22 @@ impl Checkout {
     /// # Errors
     /// When the folder cannot be read or holds no pipeline file.
     pub fn read(root: &Path) -> Result<Self, Failure> {
+        let checkout = Self::read_any(root)?;
+        if checkout.files.is_empty() {
+            return Err(Failure::new(format!(
+                "there is no `bitbucket-pipelines.yml` in `{}`, nor another `*pipelines.yml`",
+                root.display()
+            ))
+            .hint("run it in the root of a checkout, or name one with `--repository`"));
+        }
+        Ok(checkout)
+    }
+
+    /// Reads all pipeline files below `root`, which may be none.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn read_any(root: &Path) -> Result<Self, Failure> {
         let cannot = |error: &dyn std::fmt::Display| {
             Failure::new(format!(
                 "could not look for pipeline files in `{}`: {error}",
@@ -53,13 +69,6 @@ impl Checkout {
                 let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
                 paths.insert(path.to_owned());
             }
-        }
-        if paths.is_empty() {
-            return Err(Failure::new(format!(
-                "there is no `bitbucket-pipelines.yml` in `{}`, nor another `*pipelines.yml`",
-                root.display()
-            ))
-            .hint("run it in the root of a checkout, or name one with `--repository`"));
         }
         let mut files: BTreeMap<PathBuf, PipelineFile> = BTreeMap::new();
         while let Some(path) = paths.pop_first() {
@@ -182,7 +191,9 @@ pub fn document(text: &str) -> Result<Tree, Fault> {
     Ok(tree)
 }
 
-fn step(tree: &Tree, place: &Place) -> Step {
+/// One use of a step.
+#[must_use]
+pub fn step(tree: &Tree, place: &Place) -> Step {
     let script = tree
         .get(place.step, "script")
         .or_else(|| tree.get(place.step, "after-script"));
@@ -239,7 +250,8 @@ pub fn oidc(tree: &Tree, step: NodeId) -> Oidc {
 }
 
 /// The `- pipe:` that an item of a script is.
-fn pipe(tree: &Tree, item: NodeId) -> Option<Pipe> {
+#[must_use]
+pub fn pipe(tree: &Tree, item: NodeId) -> Option<Pipe> {
     let entry = tree.get(item, "pipe")?;
     let reference = tree.text(entry.value)?.to_owned();
     let variables = tree

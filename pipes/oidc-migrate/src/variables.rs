@@ -8,7 +8,8 @@ use serde::Deserialize;
 use shared::{Environment, Failure, Faults, Field, FromText, List};
 
 use crate::command_line::{Command, CommandLine};
-use crate::{check, doctor, iam, inspect};
+use crate::pipe_edit::Target;
+use crate::{check, doctor, iam, inspect, migration};
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
@@ -17,6 +18,10 @@ pub struct Variables {
     command: Field<CommandName>,
     format: Field<String>,
     repository: Field<String>,
+    to: Field<Word<Target>>,
+    all_repositories: Field<String>,
+    write: Field<bool>,
+    force: Field<bool>,
     baseline: Field<String>,
     write_baseline: Field<bool>,
     output: Field<String>,
@@ -37,6 +42,8 @@ pub struct Variables {
 #[derive(Clone, Copy)]
 enum CommandName {
     Inspect,
+    Plan,
+    Rewrite,
     Iam,
     Check,
     Doctor,
@@ -47,12 +54,14 @@ impl FromText for CommandName {
     fn from_text(text: &str) -> Result<Self, String> {
         match text.trim() {
             "inspect" => Ok(Self::Inspect),
+            "plan" => Ok(Self::Plan),
+            "rewrite" => Ok(Self::Rewrite),
             "iam" => Ok(Self::Iam),
             "check" => Ok(Self::Check),
             "doctor" => Ok(Self::Doctor),
             "work-order" => Ok(Self::WorkOrder),
             text => Err(format!(
-                "unallowed value {text} (one of `check`, `inspect`, `iam`, `doctor`, `work-order`)"
+                "unallowed value {text} (one of `check`, `inspect`, `plan`, `rewrite`, `iam`, `doctor`, `work-order`)"
             )),
         }
     }
@@ -84,6 +93,17 @@ pub fn command_line(environment: &Environment) -> Result<CommandLine, Failure> {
     let mut faults = Faults::default();
     let repository = faults.optional("REPOSITORY", variables.repository);
     let format = faults.optional("FORMAT", variables.format);
+    let to = faults
+        .optional("TO", variables.to)
+        .map(|word| word.0)
+        .unwrap_or_default();
+    let all_repositories = faults.optional("ALL_REPOSITORIES", variables.all_repositories);
+    let plan = migration::Arguments {
+        to,
+        all_repositories: all_repositories.map(|folder| PathBuf::from(folder.trim())),
+    };
+    let write = flag(&mut faults, "WRITE", variables.write);
+    let force = flag(&mut faults, "FORCE", variables.force);
     let place = iam::Place {
         workspace: faults.optional("WORKSPACE", variables.workspace),
         workspace_uuid: faults.optional("WORKSPACE_UUID", variables.workspace_uuid),
@@ -117,10 +137,14 @@ pub fn command_line(environment: &Environment) -> Result<CommandLine, Failure> {
         CommandName::Inspect => Command::Inspect(inspect::Arguments {
             format: word(&mut faults, format),
         }),
+        CommandName::Plan => Command::Plan(plan),
+        CommandName::Rewrite => {
+            Command::Rewrite(migration::RewriteArguments { plan, write, force })
+        }
         CommandName::Iam => Command::Iam(iam::Arguments {
             format: word(&mut faults, format),
             output,
-            to_ours: false,
+            to,
             apply,
             yes,
             place,

@@ -13,6 +13,7 @@ use super::plan::Plan;
 use super::roles::Stack;
 use super::{Arguments, blanks, outcome, roles};
 use crate::model::Checkout;
+use crate::pipe_edit::Target;
 
 /// Looks, shows, asks, changes, and looks again.
 pub(super) async fn run(
@@ -22,7 +23,7 @@ pub(super) async fn run(
     environment: &Environment,
     journal: &Journal,
 ) -> Result<Outcome, Failure> {
-    refuse_blanks(&Stack::new(checkout, &known, arguments.to_ours))?;
+    refuse_blanks(&Stack::new(checkout, &known, arguments.to == Target::Ours))?;
     let caller = Caller::new(environment).await?;
     if let Some(account) = known
         .account()
@@ -34,7 +35,7 @@ pub(super) async fn run(
         )));
     }
     known.set_account(&caller.account);
-    let stack = Stack::new(checkout, &known, arguments.to_ours);
+    let stack = Stack::new(checkout, &known, arguments.to == Target::Ours);
     if stack.roles.is_empty() {
         return Ok(outcome(super::NOTHING.to_owned()));
     }
