@@ -51,7 +51,7 @@ fn service(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn actions(service: &str, request: &Recorded) -> Vec<String> {
-    match service {
+    let names: Vec<String> = match service {
         "s3" => s3(request)
             .into_iter()
             .map(|action| format!("s3:{action}"))
@@ -63,7 +63,13 @@ fn actions(service: &str, request: &Recorded) -> Vec<String> {
         "sts" if request.operation() == "GetCallerIdentity" => Vec::new(),
         "monitoring" => vec![format!("cloudwatch:{}", request.operation())],
         service => vec![format!("{service}:{}", request.operation())],
-    }
+    };
+    // Of a request that no table knows all is shown that helps to add it.
+    let tell = |name: String| match name.strip_suffix('?') {
+        Some(service) => format!("{service}? {} {}", request.method, request.path),
+        None => name,
+    };
+    names.into_iter().map(tell).collect()
 }
 
 /// By the table "Amazon S3 API operations and permissions" of S3's user guide.
@@ -111,6 +117,7 @@ fn lambda(request: &Recorded) -> &'static str {
         .collect();
     let lists = request.query.contains("List=ALL");
     match (request.method.as_str(), segments.as_slice()) {
+        ("GET", ["functions"]) => "ListFunctions",
         ("POST", ["functions"]) => "CreateFunction",
         ("GET", ["functions", _]) => "GetFunction",
         ("DELETE", ["functions", _]) => "DeleteFunction",

@@ -18,7 +18,7 @@ pub struct Place {
 }
 
 /// Two environments that share a step, with a pipe that gets no other rights than the generated ones.
-const FILE: &str = "\
+pub const FILE: &str = "\
 definitions:
   steps:
     - step: &deploy

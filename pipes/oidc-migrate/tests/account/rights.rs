@@ -133,6 +133,13 @@ fn lambda_deploy_deploys_its_function_and_no_other() {
         ];
         run(&place, "lambda-deploy", &variables)
     };
+    // The local AWS asks for ListAliases where AWS asks for GetAlias.
+    place.aws.put_role_policy(
+        place.role("production").rsplit('/').next().unwrap(),
+        &serde_json::json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"},
+        ]}),
+    );
     let output = deploy(&function);
     assert_eq!(output.code, Some(0), "{}", output.plain());
     let output = deploy(&other);
@@ -195,6 +202,10 @@ fn ecs_deploy_deploys_its_service_and_no_other() {
     std::fs::write(place.path().join("task.json"), definition.to_string()).unwrap();
     let output = place.as_administrator(&["iam", "--apply", "--yes"]).run();
     assert_eq!(output.code, Some(0), "{}", output.plain());
+    let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ]});
+    let _ = place.aws.create_role("execution", &trust);
     let ecs = |operation: &str, document: &serde_json::Value| {
         let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
         let headers = [
