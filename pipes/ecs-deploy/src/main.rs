@@ -29,6 +29,7 @@ mod rollback;
 mod rollout;
 mod schedules;
 mod service;
+mod tags;
 mod task;
 
 use std::process::ExitCode;
