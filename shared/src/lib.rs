@@ -34,6 +34,8 @@ mod failure;
 mod journal;
 pub mod log;
 mod pipeline_file;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod raw;
 pub mod report;
 mod run;

@@ -24,6 +24,8 @@ mod pace;
 mod pin;
 mod plan;
 mod progress;
+#[cfg(feature = "properties")]
+pub mod properties;
 mod prune;
 mod rollback;
 mod rollout;

@@ -20,6 +20,8 @@ mod package;
 mod package_only;
 mod plan;
 mod point;
+#[cfg(feature = "properties")]
+pub mod properties;
 mod provisioned;
 mod prune;
 mod release;

@@ -24,6 +24,8 @@ mod observe;
 mod phase;
 mod plan;
 mod prepare;
+#[cfg(feature = "properties")]
+pub mod properties;
 mod proof;
 mod releases;
 mod rollback;
