@@ -43,11 +43,19 @@ pub fn token(input: &[u8]) {
                 let has_ended = token.check_expiry(now).is_err();
                 assert!(!(has_ended && claims.left(now).is_some_and(|left| !left.is_zero())));
             }
-            assert!(token.check_expiry(UNIX_EPOCH + Duration::from_secs(claims.expires.min(1 << 40))).is_ok());
+            assert!(
+                token
+                    .check_expiry(UNIX_EPOCH + Duration::from_secs(claims.expires.min(1 << 40)))
+                    .is_ok()
+            );
             let spaced = Token::new(Secret::new(format!("  {text}\n")));
             assert_eq!(spaced.ok().as_ref().map(Token::claims), Some(claims));
             assert!(claims.provider().len() <= claims.issuer.len());
-            assert!(claims.workspace_slug().is_none_or(|slug| !slug.contains('/')));
+            assert!(
+                claims
+                    .workspace_slug()
+                    .is_none_or(|slug| !slug.contains('/'))
+            );
         }
     }
 }
@@ -84,7 +92,11 @@ pub fn variables<S: Settings>(input: &[u8], pipe: &'static str) {
             assert!(!message.contains(secret), "{name} is shown: {message}");
         }
     }
-    assert!(field_names::<CredentialVariables>().iter().all(|name| own.contains(name)));
+    assert!(
+        field_names::<CredentialVariables>()
+            .iter()
+            .all(|name| own.contains(name))
+    );
 }
 
 /// A document in JSON or YAML: what is read is the same when its JSON is read again.

@@ -24,9 +24,9 @@ mod observe;
 mod phase;
 mod plan;
 mod prepare;
+mod proof;
 #[cfg(feature = "properties")]
 pub mod properties;
-mod proof;
 mod releases;
 mod rollback;
 mod rules;
@@ -42,6 +42,7 @@ use std::sync::Arc;
 
 use shared::{Access, Environment, Failure, Journal, Outcome, Web, wait};
 
+use crate::apply::Keep;
 use crate::aws::Bucket;
 use crate::cloudfront::{Cdn, Distribution};
 use crate::config::{Command, Config, Deletes, Share};
@@ -167,7 +168,8 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     }
     let plan = Arc::new(plan);
     if let Some(shard) = shard {
-        let mut objects = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
+        let at_once = config.concurrency;
+        let mut objects = apply::write(&site, &bucket, &plan, at_once, Keep::All, journal).await?;
         objects.extend(plan.known.iter().cloned());
         shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
         return Ok(outcome(config, &plan));
@@ -226,7 +228,14 @@ async fn change(
     }
     let lease = live.begin(&bucket, &plan, &told, journal).await?;
     live.confirm(&bucket, &lease, journal).await?;
-    let written = apply::write(&site, &bucket, &plan, config.concurrency, journal).await?;
+    let keep = if plan.remembers() {
+        Keep::All
+    } else if config.site_url.is_some() {
+        Keep::EntryPoints
+    } else {
+        Keep::Nothing
+    };
+    let written = apply::write(&site, &bucket, &plan, config.concurrency, keep, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, &told, build.run(), config.timeout, journal)
         .await?;
