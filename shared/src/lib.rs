@@ -34,6 +34,8 @@ mod failure;
 mod journal;
 pub mod log;
 mod pipeline_file;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod raw;
 pub mod report;
 mod run;
@@ -53,7 +55,7 @@ pub use aws_config::SdkConfig;
 pub use download::download;
 pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};
-pub use journal::{Changes, Journal, Pending};
+pub use journal::{Changes, Journal, Names, Pending};
 pub use report::Outcome;
 pub use run::{RunVariables, perform, process_environment, run};
 pub use secret::Secret;

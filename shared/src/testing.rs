@@ -3,6 +3,7 @@
 //!
 //! Nothing here resets anything: each test has names of its own from [`unique`], so tests run side by side.
 
+mod corpus;
 mod documentation;
 mod exchange;
 mod issuer;
@@ -12,6 +13,7 @@ mod proxy;
 mod running;
 mod timeline;
 
+pub use corpus::replay;
 pub use documentation::assert_documented;
 pub use exchange::{Answer, Headers};
 pub use issuer::{Issuer, StepToken};
