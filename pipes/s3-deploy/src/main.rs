@@ -57,7 +57,7 @@ const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    shared::run(PIPE.0, PIPE.1, run)
+    shared::run(PIPE.0, PIPE.1, include_str!("../README.md"), run)
 }
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
