@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that each named base image is in the engine's store: ci/base-images.sh IMAGE...
-# An official image is pulled. On a machine that reaches no registry of images a stand-in of the same name is made of
+# An image that can be pulled is. On a machine that reaches no registry of images a stand-in of the same name is made of
 # Debian's packages (debootstrap) and the installed Rust toolchain, and labelled keyless-pipes.stand-in, since nothing
 # that is built on one may be published: its CA bundle is that of this machine.
 set -euo pipefail
@@ -62,6 +62,12 @@ python() {
     --change "LABEL $label=true" "$name" "$1" > /dev/null
 }
 
+# An image of the pipeline runner: a shell, git and docker, see the Dockerfile.
+helper() {
+  ensure debian:bookworm-slim
+  quietly docker build --target "$1" --label "$label=true" --tag "$2" ci/images/runner
+}
+
 ensure() {
   local image=$1
   docker image inspect "$image" > /dev/null 2>&1 && return
@@ -71,6 +77,8 @@ ensure() {
     debian:*) debian "$image" ;;
     rust:*) rust "$image" ;;
     python:*) python "$image" ;;
+    *bitbucket-pipelines-docker-daemon:*) helper daemon "$image" ;;
+    alpine* | */pause:* | docker:*) helper helper "$image" ;;
     *) say "no stand-in is known for it"; exit 1 ;;
   esac
 }
