@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 label=keyless-pipes.stand-in
+docker info > /dev/null 2>&1 || { echo 'base-images: no container engine answers: eval "$(ci/engine.sh start)"' >&2; exit 1; }
 work=$(mktemp -d)
 containers=()
 trap 'rm -rf "$work"; [ "${#containers[@]}" = 0 ] || docker rm --force "${containers[@]}" > /dev/null' EXIT
