@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The container engine of the image tests: `eval "$(ci/engine.sh start)"` makes `docker` work in the caller's shell,
 # `stop` ends what start began. Where an engine answers already it is used as it is, and nothing is started. Else, as
-# root on Debian, docker.io is installed and dockerd started by hand, with its data under target/engine.
+# root on Debian, docker.io is installed and dockerd started by hand, with its data under target/engine or ENGINE_HOME.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-home=$root/target/engine
+home=${ENGINE_HOME:-$root/target/engine}
 deadline_seconds=60
 
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -63,12 +63,12 @@ launch() {
     if ! kill -0 "$pid" 2> /dev/null || ((SECONDS >= give_up)); then
       tail -n 20 "$home/log" >&2
       kill "$pid" 2> /dev/null || true
-      fail "dockerd ended, or did not answer within $deadline_seconds s; the end of target/engine/log is above"
+      fail "dockerd ended, or did not answer within $deadline_seconds s; the end of $home/log is above"
     fi
     sleep 0.1
   done
   printf '%s\n' "$DOCKER_HOST" > "$home/host"
-  say "dockerd runs as process $pid, with its data under target/engine"
+  say "dockerd runs as process $pid, with its data under $home"
 }
 
 end() {
