@@ -66,4 +66,4 @@ LOCAL_AWS_ENDPOINT=$(ci/local-aws.sh start)
 export LOCAL_AWS_ENDPOINT
 engine=$(unset DOCKER_HOST; ENGINE_HOME=$home/engine ci/engine.sh start)
 eval "$engine"
-python3 ci/bench/cold_start.py "$address" "$rounds" | tee "$home/cold-start.md"
+"$(ci/tools.sh)/python" ci/bench/cold_start.py "$address" "$rounds" | tee "$home/cold-start.md"

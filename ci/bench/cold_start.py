@@ -14,6 +14,8 @@ import tempfile
 import time
 import urllib.request
 
+from botocore.session import Session
+
 ENDPOINT = os.environ["LOCAL_AWS_ENDPOINT"]
 VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -43,23 +45,16 @@ def manifest(address: str, name: str) -> dict:
         return json.load(answer)
 
 
-def bucket(name: str, site: str) -> list[str]:
-    """The command line that deploys with this image, and the name of a new bucket behind it."""
-    variables = [f"--env={key}={value}" for key, value in VARIABLES.items()]
-    start = ["run", "--rm", "--network=host", f"--volume={site}:/site:ro", *variables]
-    target = f"cold-start-{name}-{time.time_ns()}"
-    request(target, "PUT")
-    return [target, *start]
-
-
-def request(path: str, method: str = "GET") -> str:
-    with urllib.request.urlopen(urllib.request.Request(f"{ENDPOINT}/{path}", method=method)) as answer:
-        return answer.read().decode()
+def s3():
+    session = Session()
+    session.set_credentials(VARIABLES["AWS_ACCESS_KEY_ID"], VARIABLES["AWS_SECRET_ACCESS_KEY"])
+    return session.create_client("s3", region_name=VARIABLES["AWS_DEFAULT_REGION"], endpoint_url=ENDPOINT)
 
 
 def measure(address: str, name: str, deploy: callable, rounds: int) -> dict[str, float]:
     image = f"{address}/{name}:bench"
-    rows = []
+    variables = [f"--env={key}={value}" for key, value in VARIABLES.items()]
+    client, rows = s3(), []
     with tempfile.TemporaryDirectory() as site:
         pathlib.Path(site).chmod(0o755)
         for file, content in FILES.items():
@@ -67,12 +62,14 @@ def measure(address: str, name: str, deploy: callable, rounds: int) -> dict[str,
         for _ in range(rounds):
             subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True)
             pull = seconds("pull", "--quiet", image)
-            target, *start = bucket(name, site)
-            first = seconds(*start, *deploy(image, target))
-            missing = [file for file in FILES if f"<Key>{file}</Key>" not in request(target)]
+            target = f"cold-start-{time.time_ns()}"
+            client.create_bucket(Bucket=target)
+            command = ["run", "--rm", "--network=host", f"--volume={site}:/site:ro", *variables, *deploy(image, target)]
+            first = seconds(*command)
+            missing = set(FILES) - {each["Key"] for each in client.list_objects_v2(Bucket=target).get("Contents", [])}
             if missing:
-                sys.exit(f"{name} has not deployed {missing}")
-            again = seconds(*start, *deploy(image, target))
+                sys.exit(f"{name} has not deployed {sorted(missing)}")
+            again = seconds(*command)
             rows.append((pull, first, pull + first, again))
     medians = dict(zip(("pull", "first", "both", "again"), map(statistics.median, zip(*rows))))
     found = manifest(address, name)
