@@ -40,12 +40,20 @@ class Refusing(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that turn away from its certificate."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 @contextlib.contextmanager
-def refusing(certificate: tuple[str, str] | None = None) -> Iterator[http.server.ThreadingHTTPServer]:
+def refusing(certificate: tuple[str, str] | None = None) -> Iterator[Server]:
     """A server on a free port; with a certificate and its key it speaks TLS. `seen` has its requests."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    server = Server(("127.0.0.1", 0), Refusing)
     server.seen = []
-    server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)

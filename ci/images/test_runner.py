@@ -33,6 +33,7 @@ class Runner(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="runner-"))
         self.addCleanup(shutil.rmtree, self.folder)
+        self.addCleanup(forget_caches)
         subprocess.run([ROOT / "ci/base-images.sh", "python:3.11-slim-bookworm", *HELPERS], check=True)
 
     def project(self) -> pathlib.Path:
@@ -83,6 +84,13 @@ class Runner(unittest.TestCase):
         if "Successful" not in text:
             print(text)
         return text
+
+
+def forget_caches() -> None:
+    """The runner keeps the images of a step's daemon in a volume for the next time, which never comes."""
+    caches = docker("volume", "ls", "--quiet", "--filter=name=sample-project", "--filter=label=org.acidrain.pipeline_runner.project").text.split()
+    if caches:
+        docker("volume", "rm", *caches)
 
 
 @contextlib.contextmanager
