@@ -12,27 +12,19 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # Panics name source files: of this place, whatever the machine.
 ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo/registry/src=crates --remap-path-prefix=/src=."
 
-# The manifests alone, each with an empty program: this layer changes only when a dependency does.
-FROM toolchain AS manifests
-COPY . .
-RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
- && mkdir -p shared/src shared/examples && touch shared/src/lib.rs && echo 'fn main() {}' > shared/examples/local_account.rs \
- && for pipe in pipes/*/; do mkdir -p "$pipe/src" && echo 'fn main() {}' > "$pipe/src/main.rs"; done
-
 FROM toolchain AS build
-COPY --from=manifests /src .
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo auditable build --locked --profile image --workspace --bins --target "$(uname -m)-unknown-linux-gnu"
 COPY . .
-# Cargo compares times, and those of the checkout are older than the empty programs.
+# What is built stays in the engine's cache, crate by crate: an edit costs the linking, another version of one dependency
+# only what stands on that, and a build that was stopped goes on where it was.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    find shared pipes -name '*.rs' -exec touch {} + \
- && cargo auditable build --locked --profile image --workspace --bins --target "$(uname -m)-unknown-linux-gnu" \
- && for pipe in pipes/*/pipe.yml; do \
-      name=$(basename "$(dirname "$pipe")") \
-   && install -D "target/$(uname -m)-unknown-linux-gnu/image/$name" "/images/$name/pipe" \
-   && install -D --mode 644 "$pipe" "/images/$name/pipe.yml" \
-   && "/images/$name/pipe" --version; \
+    --mount=type=cache,target=/src/target,sharing=locked \
+    target=$(uname -m)-unknown-linux-gnu \
+ && cargo auditable build --locked --profile image --workspace --bins --target "$target" \
+ && for file in pipes/*/pipe.yml; do \
+      pipe=$(basename "$(dirname "$file")") \
+   && install -D "target/$target/image/$pipe" "/images/$pipe/pipe" \
+   && install -D --mode 644 "$file" "/images/$pipe/pipe.yml" \
+   && "/images/$pipe/pipe" --version || exit 1; \
     done
 
 FROM scratch
