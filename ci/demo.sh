@@ -36,7 +36,8 @@ if [ -z "$directory" ]; then
   cargo doc --locked --quiet --no-deps --workspace
   directory=$(realpath "$target/doc")
 fi
-version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(cargo pkgid --package shared)
+version=${version##*[#@]}
 if [ "$docker" = yes ]; then program=keylesspipes/s3-deploy:$version local_path=/site; else program=$target/debug/s3-deploy local_path=$directory; fi
 echo "$program, for $(find -L "$directory" -type f | wc -l) files"
 

@@ -17,7 +17,8 @@ pipes=("$@")
 for pipe in "${pipes[@]}"; do
   [ -f "pipes/$pipe/pipe.yml" ] || { echo "there is no pipe $pipe; there are: ${every[*]}"; exit 1; }
 done
-version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(cargo pkgid --package shared)
+version=${version##*[#@]}
 revision=$(git rev-parse HEAD)
 [ -z "$(git status --porcelain)" ] || revision=$revision-dirty
 

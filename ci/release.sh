@@ -14,7 +14,8 @@ step() { printf '\n== %s\n' "$*"; }
 step "everything is of version $version"
 faults=()
 expect() { [ "$2" = "$version" ] || faults+=("$1 is of version \`$2\`"); }
-expect Cargo.toml "$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)"
+cargo=$(cargo pkgid --package shared)
+expect Cargo.toml "${cargo##*[#@]}"
 expect "the head of CHANGELOG.md" "$(sed -n 's/^## //p' CHANGELOG.md | head -n 1)"
 mapfile -t pipes < <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sed 's#^pipes/##' | sort)
 for pipe in "${pipes[@]}"; do

@@ -32,7 +32,8 @@ engine=$(ci/engine.sh start)
 eval "$engine"
 [[ ${DOCKER_HOST:-} == unix:///tmp/* ]] || { echo "another engine answers here, and its images cannot be forgotten for a measurement"; exit 1; }
 ci/image.sh --build s3-deploy >&2
-version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(cargo pkgid --package shared)
+version=${version##*[#@]}
 ci/base-images.sh python:3.11-slim-bookworm
 docker build --quiet --tag python-peer --file - ci/bench > /dev/null << 'DOCKERFILE'
 FROM python:3.11-slim-bookworm
