@@ -37,13 +37,17 @@ fi
 step "images of ${pipes[*]}"
 for pipe in "${pipes[@]}"; do
   began=$SECONDS
-  docker build --quiet --build-arg PIPE="$pipe" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
-    --tag "keylesspipes/$pipe:$version" . > /dev/null
-  echo "keylesspipes/$pipe:$version, in $((SECONDS - began)) s"
+  image=keylesspipes/$pipe:$version
+  arguments=(--build-arg "PIPE=$pipe" --build-arg "VERSION=$version" --build-arg "REVISION=$revision")
+  docker build --quiet "${arguments[@]}" --tag "$image" . > /dev/null
+  echo "$image, in $((SECONDS - began)) s"
+  if docker buildx ls 2> /dev/null | grep -q linux/arm64; then
+    docker buildx build --quiet --load --platform linux/arm64 "${arguments[@]}" --tag "$image-arm64" . > /dev/null
+    docker run --rm --platform linux/arm64 "$image-arm64" --version
+  fi
 done
 if ! docker buildx ls 2> /dev/null | grep -q linux/arm64; then
-  echo "linux/amd64 only: linux/arm64 is made by \`docker buildx build --platform linux/amd64,linux/arm64\`, and this engine"
-  echo "has no builder or emulator for it, so it was NOT built or tried here"
+  echo "linux/amd64 only: this engine has no builder or emulator for linux/arm64, so it was NOT built or tried here"
 fi
 [ "$build_only" = no ] || exit 0
 
