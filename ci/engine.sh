@@ -52,7 +52,8 @@ launch() {
   # The path of a socket has at most 108 bytes, which a deep checkout would pass.
   socket=$(mktemp -d)/docker.sock
   mapfile -t options < <(runtime_options)
-  [[ -e /sys/class/net/docker0 ]] || touch "$home/made-bridge"
+  # dockerd forbids forwarding and adds rules, and leaves both when it ends.
+  [[ -e /sys/class/net/docker0 ]] || { iptables-save --table filter && iptables-save --table nat; } > "$home/rules-before"
   setsid dockerd --data-root "$home/root" --exec-root "$home/exec" --pidfile "$home/dockerd.pid" \
     --host "unix://$socket" "${options[@]}" < /dev/null > "$home/log" 2>&1 &
   pid=$!
@@ -85,9 +86,11 @@ end() {
   done
   socket=${DOCKER_HOST#unix://}
   rm -rf "$home"/{pid,host} "${socket%/*}"
-  if [[ -e $home/made-bridge ]]; then
+  umount "$home"/exec/netns/* 2> /dev/null || true
+  if [[ -e $home/rules-before ]]; then
     ip link delete docker0 2> /dev/null || true
-    rm -f "$home/made-bridge"
+    iptables-restore < "$home/rules-before"
+    rm -f "$home/rules-before"
   fi
 }
 
