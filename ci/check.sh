@@ -59,6 +59,7 @@ step "images"
 skipped=0
 if docker info > /dev/null 2>&1; then
   ci/image.sh all
+  ci/demo.sh --docker shared/src
 elif [ "${CI:-}" = true ]; then
   echo "no container engine answers: \`. <(ci/engine.sh start)\` starts one on Debian"
   exit 1
