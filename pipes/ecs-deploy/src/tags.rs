@@ -61,7 +61,7 @@ impl TagChange {
 }
 
 /// Tags as pairs.
-fn pairs(tags: &Value) -> Vec<(String, String)> {
+pub fn pairs(tags: &Value) -> Vec<(String, String)> {
     let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
     tags.as_array()
         .into_iter()
