@@ -7,12 +7,10 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use hyper::header::HeaderMap;
-
 use super::proxy::Recorded;
 
-/// Notes what `request` needs; `headers` are those that the record does not keep.
-pub(super) fn note(request: &Recorded, headers: &HeaderMap) {
+/// Notes what `request` needs; an unsigned one needs no permission.
+pub(super) fn note(request: &Recorded) {
     static FILE: OnceLock<Option<(String, String)>> = OnceLock::new();
     static NOTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     #[expect(
@@ -25,10 +23,10 @@ pub(super) fn note(request: &Recorded, headers: &HeaderMap) {
             std::env::var("CARGO_PKG_NAME").ok()?,
         ))
     });
-    let (Some((file, pipe)), Some(service)) = (file, service(headers)) else {
+    let (Some((file, pipe)), false) = (file, request.service.is_empty()) else {
         return;
     };
-    for action in actions(service, request) {
+    for action in actions(request) {
         let line = format!("{pipe} {action}\n");
         let is_new = NOTED
             .lock()
@@ -43,15 +41,8 @@ pub(super) fn note(request: &Recorded, headers: &HeaderMap) {
     }
 }
 
-/// The service that a request is signed for; none of an unsigned one, which needs no permission.
-fn service(headers: &HeaderMap) -> Option<&str> {
-    let authorization = headers.get("authorization")?.to_str().ok()?;
-    let (_, scope) = authorization.split_once("Credential=")?;
-    scope.split(',').next()?.split('/').nth(3)
-}
-
-fn actions(service: &str, request: &Recorded) -> Vec<String> {
-    let names: Vec<String> = match service {
+fn actions(request: &Recorded) -> Vec<String> {
+    let names: Vec<String> = match request.service.as_str() {
         "s3" => s3(request)
             .into_iter()
             .map(|action| format!("s3:{action}"))
@@ -194,13 +185,14 @@ fn cloudfront(request: &Recorded) -> &'static str {
 mod tests {
     use super::*;
 
-    fn request(method: &str, path: &str, headers: &[&str]) -> Recorded {
+    fn request(service: &str, method: &str, path: &str, headers: &[&str]) -> Recorded {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         Recorded {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
             action: String::new(),
+            service: service.to_owned(),
             headers: headers
                 .iter()
                 .map(|&name| (name.to_owned(), String::new()))
@@ -279,19 +271,10 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                actions(service, &request(method, path, headers)).join(" "),
+                actions(&request(service, method, path, headers)).join(" "),
                 expected,
                 "{method} {path}"
             );
         }
-    }
-
-    #[test]
-    fn an_unsigned_request_needs_no_permission() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(service(&headers), None);
-        let signed = "AWS4-HMAC-SHA256 Credential=AKID/20261124/eu-west-1/ecs/aws4_request, SignedHeaders=host, Signature=0";
-        headers.insert("authorization", signed.parse().unwrap());
-        assert_eq!(service(&headers), Some("ecs"));
     }
 }
