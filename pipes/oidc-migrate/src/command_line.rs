@@ -102,11 +102,7 @@ impl CommandLine {
     }
 
     #[expect(clippy::unused_async, reason = "the commands that ask AWS wait for it")]
-    async fn run(
-        &self,
-        _environment: &Environment,
-        journal: &Journal,
-    ) -> Result<Outcome, Failure> {
+    async fn run(&self, _environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
         match &self.command {
             Command::Inspect(arguments) => arguments.run(&Checkout::read(&self.repository)?),
             Command::Plan(arguments) => arguments.run(&self.repository, journal),

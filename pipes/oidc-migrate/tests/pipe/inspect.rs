@@ -28,12 +28,26 @@ fn local_imports_are_followed_and_others_are_said_to_be_unseen() {
             "definitions:\n  imports:\n    here: ci/deploy.yml\n    gone: ci/gone.yml\n    far: acme/shared:main\n\
              pipelines:\n  default:\n    import: deploy@here\n  branches:\n    a:\n      import: x@far\n    b:\n      import: y@gone\n",
         ),
-        ("ci/deploy.yml", &format!("export: true\ndefinitions:\n  {}", KEYS.replace('\n', "\n  ").trim_end())),
+        (
+            "ci/deploy.yml",
+            &format!(
+                "export: true\ndefinitions:\n  {}",
+                KEYS.replace('\n', "\n  ").trim_end()
+            ),
+        ),
         ("node_modules/x/bitbucket-pipelines.yml", KEYS),
     ]);
     let (_, output) = command(folder.path(), &["inspect"]);
-    assert!(output.contains("ci/deploy.yml:10: keys-in-variables"), "{output}");
-    assert!(output.contains("bitbucket-pipelines.yml:11: import: the pipeline is imported from another repository"), "{output}");
+    assert!(
+        output.contains("ci/deploy.yml:10: keys-in-variables"),
+        "{output}"
+    );
+    assert!(
+        output.contains(
+            "bitbucket-pipelines.yml:11: import: the pipeline is imported from another repository"
+        ),
+        "{output}"
+    );
     assert!(output.contains("bitbucket-pipelines.yml:13: import: imports `ci/gone.yml`, which is not in the checkout"), "{output}");
     assert!(!output.contains("node_modules"), "{output}");
 }
@@ -53,7 +67,10 @@ fn json_and_sarif_are_documents() {
     assert_eq!(result["ruleId"], "keys-in-variables");
     assert_eq!(result["level"], "error");
     let place = &result["locations"][0]["physicalLocation"];
-    assert_eq!(place["artifactLocation"]["uri"], "a%20b/bitbucket-pipelines.yml");
+    assert_eq!(
+        place["artifactLocation"]["uri"],
+        "a%20b/bitbucket-pipelines.yml"
+    );
     assert_eq!(place["region"]["startLine"], 8);
 }
 

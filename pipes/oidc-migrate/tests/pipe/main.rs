@@ -41,8 +41,15 @@ fn command(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .output()
         .unwrap();
-    let Output { stdout, stderr, status } = output;
-    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    let Output {
+        stdout,
+        stderr,
+        status,
+    } = output;
+    (
+        status.code(),
+        String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap(),
+    )
 }
 
 /// A folder with these files.
@@ -59,7 +66,14 @@ fn checkout(files: &[(&str, &str)]) -> TempDir {
 /// Runs git in the folder.
 fn git(folder: &Path, arguments: &[&str]) {
     let status = Command::new("git")
-        .args(["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "init.defaultBranch=main"])
+        .args([
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.com",
+            "-c",
+            "init.defaultBranch=main",
+        ])
         .args(arguments)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")

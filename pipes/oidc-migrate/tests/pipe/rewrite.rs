@@ -43,12 +43,24 @@ fn a_rewrite_is_written_once_and_the_second_run_does_nothing() {
     assert!(output.contains("would rewrite 1 of 1 files"), "{output}");
     assert_eq!(fs::read_to_string(&path).unwrap(), KEYS);
     let (code, output) = command(folder.path(), &["rewrite", "--write"]);
-    assert!(code == Some(0) && output.contains("✔ rewrote 1 of 1 files"), "{output}");
+    assert!(
+        code == Some(0) && output.contains("✔ rewrote 1 of 1 files"),
+        "{output}"
+    );
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains("oidc: true") && !text.contains("ACCESS_KEY"), "{text}");
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o664);
+    assert!(
+        text.contains("oidc: true") && !text.contains("ACCESS_KEY"),
+        "{text}"
+    );
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o664
+    );
     let (code, output) = command(folder.path(), &["rewrite", "--write"]);
-    assert!(code == Some(0) && output.contains("✔ nothing to change"), "{output}");
+    assert!(
+        code == Some(0) && output.contains("✔ nothing to change"),
+        "{output}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -56,7 +68,9 @@ fn a_rewrite_is_written_once_and_the_second_run_does_nothing() {
 fn the_pipe_does_the_same_by_its_variables() {
     let folder = checkout(&[(FILE, KEYS)]);
     let run = pipe().current_dir(folder.path());
-    let output = run.envs([("COMMAND", "rewrite"), ("TO", "ours"), ("WRITE", "true")]).run();
+    let output = run
+        .envs([("COMMAND", "rewrite"), ("TO", "ours"), ("WRITE", "true")])
+        .run();
     assert_eq!(output.code, Some(0), "{}", output.stdout);
     let text = fs::read_to_string(folder.path().join(FILE)).unwrap();
     assert!(text.contains("pipe: keylesspipes/s3-deploy:"), "{text}");
@@ -69,7 +83,12 @@ fn a_dirty_work_tree_is_refused_unless_forced() {
     git(folder.path(), &["add", "."]);
     let (code, output) = command(folder.path(), &["rewrite", "--write"]);
     assert_eq!(code, Some(1));
-    assert!(output.contains("not committed") && output.contains("--force") && output.contains("nothing was changed"), "{output}");
+    assert!(
+        output.contains("not committed")
+            && output.contains("--force")
+            && output.contains("nothing was changed"),
+        "{output}"
+    );
     assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), KEYS);
     git(folder.path(), &["commit", "-qm", "x"]);
     fs::write(folder.path().join("other"), "x").unwrap();
@@ -88,9 +107,20 @@ fn a_dirty_work_tree_is_refused_unless_forced() {
 #[test]
 fn without_git_the_user_is_told() {
     let folder = checkout(&[(FILE, KEYS), (".git/HEAD", "ref: refs/heads/main\n")]);
-    let output = pipe().current_dir(folder.path()).envs([("COMMAND", "rewrite"), ("WRITE", "true"), ("PATH", "/nonexistent")]).run();
+    let output = pipe()
+        .current_dir(folder.path())
+        .envs([
+            ("COMMAND", "rewrite"),
+            ("WRITE", "true"),
+            ("PATH", "/nonexistent"),
+        ])
+        .run();
     assert_eq!(output.code, Some(0), "{}", output.stdout);
-    assert!(output.stdout.contains("WARNING: there is no `git` here"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("WARNING: there is no `git` here"),
+        "{}",
+        output.stdout
+    );
 }
 
 #[test]
@@ -100,17 +130,33 @@ fn a_read_only_file_stops_all_before_the_first_write() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     let (code, output) = command(folder.path(), &["rewrite", "--write"]);
     assert_eq!(code, Some(1));
-    assert!(output.contains("is read-only") && output.contains("nothing was changed"), "{output}");
-    assert_eq!(fs::read_to_string(folder.path().join(".bitbucket/shared-pipelines.yml")).unwrap(), KEYS);
+    assert!(
+        output.contains("is read-only") && output.contains("nothing was changed"),
+        "{output}"
+    );
+    assert_eq!(
+        fs::read_to_string(folder.path().join(".bitbucket/shared-pipelines.yml")).unwrap(),
+        KEYS
+    );
 }
 
 #[test]
 fn literal_keys_are_in_no_output() {
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    let text = KEYS.replace("$AWS_SECRET_ACCESS_KEY", secret).replace("$AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
+    let text = KEYS
+        .replace("$AWS_SECRET_ACCESS_KEY", secret)
+        .replace("$AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
     let folder = checkout(&[(FILE, &text)]);
-    for (name, value) in [("COMMAND", "plan"), ("FORMAT", "json"), ("FORMAT", "sarif"), ("FORMAT", "text")] {
-        let run = pipe().env("COMMAND", "inspect").env(name, value).current_dir(folder.path());
+    for (name, value) in [
+        ("COMMAND", "plan"),
+        ("FORMAT", "json"),
+        ("FORMAT", "sarif"),
+        ("FORMAT", "text"),
+    ] {
+        let run = pipe()
+            .env("COMMAND", "inspect")
+            .env(name, value)
+            .current_dir(folder.path());
         let output = run.secret(secret).secret("AKIAIOSFODNN7EXAMPLE").run();
         assert_eq!(output.code, Some(0), "{}", output.stdout);
     }
@@ -120,11 +166,17 @@ fn literal_keys_are_in_no_output() {
 fn a_folder_of_clones_ends_with_one_table() {
     let folder = checkout(&[
         ("shop/bitbucket-pipelines.yml", KEYS),
-        ("site/bitbucket-pipelines.yml", "pipelines:\n  default:\n    - step:\n        script:\n          - make\n"),
+        (
+            "site/bitbucket-pipelines.yml",
+            "pipelines:\n  default:\n    - step:\n        script:\n          - make\n",
+        ),
         ("notes/README.md", "x"),
         ("broken/bitbucket-pipelines.yml", "pipelines: ["),
     ]);
-    let (code, output) = command(folder.path(), &["rewrite", "--write", "--all-repositories", "."]);
+    let (code, output) = command(
+        folder.path(),
+        &["rewrite", "--write", "--all-repositories", "."],
+    );
     assert_eq!(code, Some(0), "{output}");
     let table = output.split_once("\nrepository").unwrap().1;
     insta::assert_snapshot!(format!("repository{table}"), @r"
@@ -135,5 +187,9 @@ fn a_folder_of_clones_ends_with_one_table() {
     site            1        0      0     0  nothing to change
     ✔ rewrote 1 files in 4 repositories, 1 things left
     ");
-    assert!(!fs::read_to_string(folder.path().join("shop").join(FILE)).unwrap().contains("ACCESS_KEY"));
+    assert!(
+        !fs::read_to_string(folder.path().join("shop").join(FILE))
+            .unwrap()
+            .contains("ACCESS_KEY")
+    );
 }
