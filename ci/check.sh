@@ -18,16 +18,23 @@ cargo fmt --manifest-path ci/bench/sink/Cargo.toml --check
 cargo clippy "${sink[@]}" --all-targets -- -D warnings
 cargo test --quiet "${sink[@]}"
 
-step "one HTTP client, one TLS stack"
-for crate in hyper h2 http rustls; do
-  [ "$(grep -cx "name = \"$crate\"" Cargo.lock)" = 1 ] || { echo "Cargo.lock has $crate not once"; exit 1; }
-done
-! grep -xE 'name = "(openssl|openssl-sys|native-tls)"' Cargo.lock
+step "licences, second versions, banned crates, sources"
+ci/deny.sh
+
+step "the fuzz targets"
+cargo fmt --manifest-path ci/fuzz/Cargo.toml --check
+# Built only by ci/bench/fuzz.sh; here its lockfile has to fit, and the tests below try its corpus again.
+cargo metadata --locked --manifest-path ci/fuzz/Cargo.toml --format-version 1 > /dev/null
 
 step "every pipe stands in the README's table, and nothing else does"
 diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) \
   <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)\/README.md).*/\1/p' README.md | sort)
 [ "$(wc -l < README.md)" -le 150 ] || { echo "README.md has more than 150 lines"; exit 1; }
+
+step "metadata, examples of pipelines and the changelog are in step"
+tools=$(ci/tools.sh)
+"$tools/python" ci/documents.py
+"$tools/hadolint" Dockerfile ci/images/runner/Dockerfile
 
 step "jq, with which a test reads what lambda-deploy leaves for later steps"
 if ! command -v jq > /dev/null; then
@@ -49,3 +56,18 @@ ci/demo.sh shared/src
 
 step "tests"
 cargo test --locked --workspace --all-features
+
+step "images"
+skipped=0
+if docker info > /dev/null 2>&1; then
+  ci/image.sh all
+  ci/demo.sh --docker shared/src
+elif [ "${CI:-}" = true ]; then
+  echo "no container engine answers: \`. <(ci/engine.sh start)\` starts one on Debian"
+  exit 1
+else
+  skipped=$(grep -c '    def test_' ci/images/test_*.py | awk -F: '{ sum += $2 } END { print sum }')
+  echo "SKIPPED: no container engine answers, so no image was built and the $skipped tests of images did not run."
+  echo '         eval "$(ci/engine.sh start)" starts one on Debian, as root; ci/engine.sh stop ends it.'
+fi
+printf '\nall green, %s tests skipped\n' "$skipped"

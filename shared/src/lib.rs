@@ -8,7 +8,7 @@
 //! use shared::{Environment, Failure, Journal, Outcome};
 //!
 //! fn main() -> ExitCode {
-//!     shared::run("sample", env!("CARGO_PKG_VERSION"), deploy)
+//!     shared::run("sample", env!("CARGO_PKG_VERSION"), "# sample\n\nGreets.\n", deploy)
 //! }
 //!
 //! async fn deploy(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
@@ -31,9 +31,12 @@ mod download;
 pub mod edits;
 mod explain;
 mod failure;
+mod help;
 mod journal;
 pub mod log;
 mod pipeline_file;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod raw;
 pub mod report;
 mod run;
@@ -53,7 +56,7 @@ pub use aws_config::SdkConfig;
 pub use download::download;
 pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};
-pub use journal::{Changes, Journal, Pending};
+pub use journal::{Changes, Journal, Names, Pending};
 pub use report::Outcome;
 pub use run::{RunVariables, perform, process_environment, run};
 pub use secret::Secret;
