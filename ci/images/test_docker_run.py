@@ -123,6 +123,7 @@ class DockerRun(unittest.TestCase):
             self.assertEqual(docker("inspect", "--format={{.State.ExitCode}}", name).text.strip(), "1")
             release.set()
 
+    @unittest.skipUnless("ecs-deploy" in PIPES, "ecs-deploy is not among the images")
     def test_ecs_deploy(self):
         self.account.service()
         environment = self.account.step | {"CLUSTER_NAME": self.account.name, "SERVICE_NAME": "web", "IMAGE": "web:2"}
@@ -132,6 +133,7 @@ class DockerRun(unittest.TestCase):
         self.assertEqual(self.account.container()["image"], "web:2")
         self.assert_no_secret(text)
 
+    @unittest.skipUnless("lambda-deploy" in PIPES, "lambda-deploy is not among the images")
     def test_lambda_deploy(self):
         self.account.function()
         root = self.checkout()
