@@ -13,7 +13,10 @@ import zlib
 from image import IMAGES, ROOT, VERSION, docker
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-COMPRESSED_LIMIT = 4_500_000
+# The aim is 4.5 MB. This is what was measured and a little, so that no image grows unseen until the aim is met: of the
+# 6.2 MB of s3-deploy 0.8 are cryptography, 0.6 tables for processors without carry-less multiplication, and 0.8 what a
+# panic needs to unwind.
+COMPRESSED_LIMIT = 7_000_000
 INTERPRETER = 3
 
 
