@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 /// Names spelled out in the log for one kind of change; all of them stand in `report.json`.
@@ -36,7 +36,7 @@ struct Cleanup {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Changes {
     /// Verb (`uploaded`) to the names of what was changed, in the order of completion.
-    pub changed: BTreeMap<&'static str, Vec<String>>,
+    pub changed: BTreeMap<&'static str, Names>,
     /// Changes that were asked for and not answered.
     pub perhaps_changed: BTreeSet<String>,
     /// The plan of the run, once there is one.
@@ -45,6 +45,50 @@ pub struct Changes {
     /// What else was found out, by name.
     #[serde(flatten)]
     pub notes: BTreeMap<&'static str, serde_json::Value>,
+}
+
+/// Names in the order in which they came, in one piece of memory: a deploy can have a million of them.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    count: usize,
+    /// Each ends with [`Names::END`], which no name has.
+    text: String,
+}
+
+impl Names {
+    /// Names of files, objects and AWS resources cannot hold it.
+    const END: char = '\0';
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All that are kept: those that a message names, and if a report will be written all others.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.text.split_terminator(Self::END)
+    }
+
+    fn push(&mut self, name: &str, is_reported: bool) {
+        if is_reported || self.count < NAMES_IN_LOG {
+            self.text.push_str(name);
+            self.text.push(Self::END);
+        }
+        self.count += 1;
+    }
+}
+
+impl Serialize for Names {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 /// A change that has been asked for; until it is settled it counts as perhaps made.
@@ -154,10 +198,12 @@ impl Journal {
 
 impl Pending<'_> {
     /// The service confirmed it: `uploaded`, `index.html`.
-    pub fn done(self, verb: &'static str, name: impl Into<String>) {
+    pub fn done(self, verb: &'static str, name: impl AsRef<str>) {
+        let is_reported = self.journal.is_reported();
         let mut changes = self.journal.changes();
         changes.perhaps_changed.remove(&self.name);
-        changes.changed.entry(verb).or_default().push(name.into());
+        let names = changes.changed.entry(verb).or_default();
+        names.push(name.as_ref(), is_reported);
     }
 
     /// The service refused it, or it was never sent: nothing changed.
@@ -174,7 +220,10 @@ impl fmt::Display for Changes {
         let mut parts: Vec<String> = self
             .changed
             .iter()
-            .map(|(verb, names)| format!("{verb} {} ({})", names.len(), some_of(names)))
+            .map(|(verb, names)| {
+                let some = some_of(names.iter(), names.len());
+                format!("{verb} {} ({some})", names.len())
+            })
             .collect();
         if parts.is_empty() {
             parts.push("nothing for certain".to_owned());
@@ -185,22 +234,20 @@ impl fmt::Display for Changes {
             write!(
                 out,
                 "\nperhaps changed, no answer came: {count} ({})",
-                some_of(&self.perhaps_changed)
+                some_of(self.perhaps_changed.iter().map(String::as_str), count)
             )?;
         }
         Ok(())
     }
 }
 
-fn some_of<'a>(names: impl IntoIterator<Item = &'a String, IntoIter: ExactSizeIterator>) -> String {
-    let mut names = names.into_iter();
+fn some_of<'a>(names: impl Iterator<Item = &'a str>, count: usize) -> String {
     let mut text: Vec<String> = names
-        .by_ref()
         .take(NAMES_IN_LOG)
         .map(|name| format!("`{name}`"))
         .collect();
-    if names.len() > 0 {
-        text.push(format!("and {} more", names.len()));
+    if count > text.len() {
+        text.push(format!("and {} more", count - text.len()));
     }
     text.join(", ")
 }

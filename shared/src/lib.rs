@@ -35,6 +35,8 @@ mod help;
 mod journal;
 pub mod log;
 mod pipeline_file;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod raw;
 pub mod report;
 mod run;
@@ -54,7 +56,7 @@ pub use aws_config::SdkConfig;
 pub use download::download;
 pub use explain::{Explain, LogRequests, Refusal, explained};
 pub use failure::{Failure, chain};
-pub use journal::{Changes, Journal, Pending};
+pub use journal::{Changes, Journal, Names, Pending};
 pub use report::Outcome;
 pub use run::{RunVariables, perform, process_environment, run};
 pub use secret::Secret;

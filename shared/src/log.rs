@@ -2,7 +2,7 @@
 //! lines and verdict keep their order. Events of libraries never get here: some of them print headers and bodies.
 
 use std::fmt::{self, Write as _};
-use std::io::{IsTerminal, Write as _};
+use std::io::{BufWriter, IsTerminal, Write as _};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -49,7 +49,8 @@ impl Style {
 
 /// Prints one line, or several. A reader that has gone away (`| head`) is no reason to stop a deploy.
 pub fn line(text: impl fmt::Display) {
-    let mut out = std::io::stdout().lock();
+    // A plan of a million lines is made while it is written, and a call for each of them would be slow.
+    let mut out = BufWriter::new(std::io::stdout().lock());
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 

@@ -8,6 +8,8 @@ mod elf;
 mod given;
 mod ignored;
 mod pack;
+#[cfg(feature = "properties")]
+pub mod properties;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -160,8 +162,14 @@ impl Package {
         std::fs::File::open(origin.path)
             .and_then(|mut file| file.read_to_end(&mut bytes))
             .map_err(|error| unreadable(origin, &error))?;
+        Self::of_archive(bytes, origin, limits)
+    }
+
+    fn of_archive(bytes: Vec<u8>, origin: Origin<'_>, limits: Limits) -> Result<Self, Unusable> {
         let items = given::read(&bytes, origin)?;
-        let unzipped = items.iter().map(|item| item.size).sum();
+        // The archive may claim any size, and the sum of two can be too large for a number.
+        let sizes = items.iter().map(|item| item.size);
+        let unzipped = sizes.fold(0, u64::saturating_add);
         let largest = items.iter().max_by_key(|item| item.size);
         let largest = largest.map(|item| (item.name.as_str(), item.size));
         check_unzipped(origin, unzipped, limits, largest)?;

@@ -14,9 +14,31 @@ use self::progress::Progress;
 use crate::aws::Bucket;
 use crate::manifest::Entry;
 use crate::objects::Site;
+use crate::phase::Phase;
 use crate::plan::Plan;
 
-/// Writes all actions of `plan`, which stand in the order of their phases, and gives what the manifest will keep of them.
+/// What is kept of the objects that are written: a few hundred bytes for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything, for the manifest.
+    All,
+    /// Entry points, which are looked at afterwards.
+    EntryPoints,
+    /// Nothing.
+    Nothing,
+}
+
+impl Keep {
+    fn takes(self, entry: &Entry) -> bool {
+        match self {
+            Self::All => true,
+            Self::EntryPoints => entry.phase == Phase::EntryPoint,
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Writes all actions of `plan`, which stand in the order of their phases, and gives what is kept of them.
 ///
 /// # Errors
 /// The first that failed, and how many more did. Nothing of a later phase was begun then.
@@ -25,6 +47,7 @@ pub async fn write(
     bucket: &Bucket,
     plan: &Arc<Plan>,
     concurrency: usize,
+    keep: Keep,
     journal: &Journal,
 ) -> Result<BTreeMap<String, Entry>, Failure> {
     let lanes = Lanes::start(plan.actions.len(), concurrency)?;
@@ -33,7 +56,7 @@ pub async fn write(
     let mut begin = 0;
     for phase in plan.actions.chunk_by(|one, other| one.phase == other.phase) {
         let end = begin + phase.len();
-        let work = Work::new(site, bucket, plan, begin..end, &progress, journal);
+        let work = Work::new(site, bucket, plan, begin..end, keep, &progress, journal);
         begin = end;
         let (entries, failures) = tokio::select! {
             done = lanes.run(Arc::new(work)) => done?,

@@ -44,7 +44,7 @@ const COMPRESSIBLE: &[&str] = &[
 ];
 
 /// A way to compress that browsers undo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
     /// `gzip`, which every client takes.
     Gzip,

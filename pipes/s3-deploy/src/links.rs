@@ -113,17 +113,15 @@ pub async fn check(
 }
 
 async fn missing(config: &Config, site: &Arc<Site>, plan: &Plan) -> Result<Missing, Failure> {
-    let is_uploaded = |reason: &Reason| !matches!(reason, Reason::HeadersDiffer(_));
+    let is_page = |object: &Object| is_page(site, *object);
     let pages: Vec<Object> = if plan.deletes.is_empty() {
-        let uploaded = plan.actions.iter().filter(|each| is_uploaded(&each.reason));
-        uploaded.map(|action| action.object).collect()
+        let actions = plan.actions.iter();
+        let uploaded = actions.filter(|each| each.reason != Reason::HeadersDiffer);
+        let objects = uploaded.map(|action| action.object);
+        objects.filter(is_page).collect()
     } else {
-        site.objects.clone()
+        site.objects.iter().copied().filter(is_page).collect()
     };
-    let pages: Vec<Object> = pages
-        .into_iter()
-        .filter(|each| is_page(site, *each))
-        .collect();
     let unknown = || SiteUrl::unknown(&site.prefix);
     let base = config.site_url.clone().or_else(unknown);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -294,8 +294,16 @@ impl Live {
         if !self.kept {
             return Ok(());
         }
-        let mut objects: BTreeMap<String, Entry> = plan.known.iter().cloned().collect();
-        objects.extend(written);
+        let objects = if plan.remembers() {
+            let mut objects: BTreeMap<String, Entry> = plan.known.iter().cloned().collect();
+            objects.extend(written);
+            objects
+        } else {
+            tracing::warn!(
+                "no manifest is kept for more than {MOST_OBJECTS} objects; set MANIFEST to false"
+            );
+            BTreeMap::new()
+        };
         let mut manifest = Manifest {
             lease: None,
             stale: Stale::Nothing,
@@ -303,13 +311,6 @@ impl Live {
             retired: plan.retired.clone(),
             ..self.manifest.clone()
         };
-        if manifest.objects.len() > MOST_OBJECTS {
-            tracing::warn!(
-                "no manifest is kept for {} objects; set MANIFEST to false",
-                manifest.objects.len()
-            );
-            manifest.objects.clear();
-        }
         if plan.is_empty() && manifest == self.manifest {
             return Ok(());
         }

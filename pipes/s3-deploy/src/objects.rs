@@ -12,7 +12,7 @@ use crate::tree::{LocalFile, Tree};
 use crate::wishes::Wishes;
 
 /// How the body and the key of an object come from files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shape {
     /// The file as it is.
     Plain,
@@ -42,7 +42,7 @@ impl Shape {
 }
 
 /// One object of the site.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Object {
     /// Index of the file, or redirect, that gives the name.
     pub name: u32,

@@ -2,7 +2,7 @@
 //! they will be done. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::phase::Phase;
 use crate::rules::Because;
 
 /// Why something is done to an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// There is no such object.
     New,
@@ -27,29 +27,29 @@ pub enum Reason {
     /// Nothing that can be asked for proves what the object's content is.
     CannotCompare,
     /// Only the headers are other ones: the object is copied onto itself.
-    HeadersDiffer(Box<Entry>),
+    HeadersDiffer,
 }
 
 impl Reason {
-    const fn verb(&self) -> &'static str {
+    const fn verb(self) -> &'static str {
         match self {
-            Self::HeadersDiffer(_) => "headers",
+            Self::HeadersDiffer => "headers",
             _ => "upload",
         }
     }
 
-    const fn text(&self) -> &'static str {
+    const fn text(self) -> &'static str {
         match self {
             Self::New => "new",
             Self::SizeDiffers => "size differs",
             Self::ContentDiffers => "content differs",
             Self::CannotCompare => "cannot compare",
-            Self::HeadersDiffer(_) => "headers differ",
+            Self::HeadersDiffer => "headers differ",
         }
     }
 }
 
-/// One object to write.
+/// One object to write, in 16 bytes.
 #[derive(Debug)]
 pub struct Action {
     /// The object.
@@ -111,6 +111,7 @@ pub struct Plan {
     pub known: Vec<(String, Entry)>,
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
+    reheaded: BTreeMap<Object, Entry>,
     leftovers: Vec<Deletion>,
     remembers: bool,
 }
@@ -180,7 +181,8 @@ impl Plan {
                 }
             }
             Verdict::HeadersDiffer(entry) => {
-                self.act(site, object, Reason::HeadersDiffer(Box::new(entry)));
+                self.act(site, object, Reason::HeadersDiffer);
+                self.reheaded.insert(object, entry);
             }
             Verdict::SizeDiffers => self.act(site, object, Reason::SizeDiffers),
             Verdict::ContentDiffers => self.act(site, object, Reason::ContentDiffers),
@@ -195,6 +197,16 @@ impl Plan {
             phase,
             reason,
         });
+    }
+
+    /// What is known of an object that only gets other headers.
+    pub fn reheaded(&self, object: Object) -> Option<&Entry> {
+        self.reheaded.get(&object)
+    }
+
+    /// Whether what is known of the objects is kept, for the manifest.
+    pub const fn remembers(&self) -> bool {
+        self.remembers
     }
 
     /// Adds an object that no file stands for; what becomes of it is decided at the end.
@@ -278,56 +290,59 @@ impl Plan {
         let headers = self
             .actions
             .iter()
-            .filter(|action| matches!(action.reason, Reason::HeadersDiffer(_)))
+            .filter(|action| action.reason == Reason::HeadersDiffer)
             .count();
         (self.actions.len() - headers, headers)
     }
 
     /// One line for each action, with `explain` also one for each header and the layer that gave it, and a last one
     /// with the numbers.
-    pub fn lines(&self, site: &Site, explain: bool) -> String {
-        let mut out = String::new();
+    pub fn lines(&self, site: &Site, explain: bool) -> impl fmt::Display {
+        fmt::from_fn(move |out| self.write_lines(site, explain, out))
+    }
+
+    fn write_lines(&self, site: &Site, explain: bool, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for action in &self.actions {
             let (verb, reason) = (action.reason.verb(), action.reason.text());
-            let _ = writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object));
+            writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object))?;
             if explain {
-                let _ = writeln!(out, "          phase: {}", action.phase);
+                writeln!(out, "          phase: {}", action.phase)?;
                 for reason in site.explain(action.object) {
-                    let _ = writeln!(
+                    writeln!(
                         out,
                         "          {}: {}  ({})",
                         reason.header, reason.value, reason.rule
-                    );
+                    )?;
                 }
             }
         }
         for Deletion { name, .. } in &self.deletes {
-            let _ = writeln!(out, "delete  {}{name}", site.prefix);
+            writeln!(out, "delete  {}{name}", site.prefix)?;
         }
         let (uploads, headers) = self.counts();
-        let _ = write!(
+        write!(
             out,
             "plan: upload {uploads}, delete {}, unchanged {}",
             self.deletes.len(),
             self.unchanged
-        );
+        )?;
         if headers > 0 {
-            let _ = write!(out, ", headers {headers}");
+            write!(out, ", headers {headers}")?;
         }
         if self.retained > 0 {
-            let _ = write!(out, ", retained {}", self.retained);
+            write!(out, ", retained {}", self.retained)?;
         }
         if self.foreign > 0 {
-            let _ = write!(
+            write!(
                 out,
                 ", left alone {} (no deploy has put them there)",
                 self.foreign
-            );
+            )?;
         }
         if self.left > 0 {
-            let _ = write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left);
+            write!(out, ", left alone {} (DELETE_FLAG is not true)", self.left)?;
         }
-        out
+        Ok(())
     }
 
     /// For `report.json`, with `explain` also each header and the layer that gave it.

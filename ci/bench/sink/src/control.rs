@@ -23,6 +23,7 @@ pub fn answer(sink: &Sink, target: &Target) -> Result<Reply, Fault> {
     match target.key.as_str() {
         "delay" => sink.delay_milliseconds.store(number("ms"), Relaxed),
         "md5" => sink.hashes.store(number("on") != 0, Relaxed),
+        "keep-parts" => sink.keeps_parts.store(number("on") != 0, Relaxed),
         // Empties the store, but for the one bucket named; what was saved stays.
         "reset" => {
             let old = {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use hyper::{HeaderMap, StatusCode};
 use md5::{Digest, Md5};
@@ -53,16 +54,15 @@ pub fn upload_part(
         .parameter("partNumber")
         .and_then(|number| number.parse().ok());
     let number = number.ok_or_else(|| Fault::bad_request("partNumber"))?;
+    let content = if sink.keeps_parts.load(Relaxed) {
+        body.content
+    } else {
+        Vec::new()
+    };
     let mut state = sink.state();
     let upload = state.uploads.get_mut(upload_id(target));
     let upload = upload.ok_or_else(|| Fault::no_such_upload(upload_id(target)))?;
-    upload.parts.insert(
-        number,
-        Part {
-            content: body.content,
-            md5,
-        },
-    );
+    upload.parts.insert(number, Part { content, md5 });
     drop(state);
     Ok(with_etag(empty(StatusCode::OK), &hexadecimal(&md5)))
 }

@@ -98,6 +98,8 @@ pub struct Sink {
     state: Mutex<State>,
     pub delay_milliseconds: AtomicU64,
     pub hashes: AtomicBool,
+    /// Whether the bodies of parts are kept; a file larger than the memory is counted and thrown away.
+    pub keeps_parts: AtomicBool,
     pub connections: AtomicU64,
     pub bytes: AtomicU64,
     pub in_flight: AtomicU64,
@@ -111,6 +113,7 @@ impl Sink {
             state: Mutex::default(),
             delay_milliseconds: AtomicU64::new(0),
             hashes: AtomicBool::new(true),
+            keeps_parts: AtomicBool::new(true),
             connections: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),

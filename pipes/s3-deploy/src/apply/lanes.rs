@@ -11,6 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use shared::{Failure, Journal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Keep;
 use super::progress::Progress;
 use crate::aws::{Bucket, Load, Pace};
 use crate::manifest::Entry;
@@ -112,11 +113,12 @@ pub struct Work {
     site: Arc<Site>,
     bucket: Bucket,
     plan: Arc<Plan>,
+    keep: Keep,
     progress: Arc<Progress>,
     journal: Journal,
-    small: Queue,
+    small: Small,
     /// Files that go up in parts: by the run's own lane only, which is the one that aborts them when it is stopped.
-    large: Queue,
+    large: Large,
     failed: AtomicBool,
 }
 
@@ -127,19 +129,21 @@ impl Work {
         bucket: &Bucket,
         plan: &Arc<Plan>,
         range: Range<usize>,
+        keep: Keep,
         progress: &Arc<Progress>,
         journal: &Journal,
     ) -> Self {
         let is_large = |index: &usize| Bucket::goes_in_parts(site, plan.actions[*index].object);
-        let (large, small) = range.partition(is_large);
+        let large = range.clone().filter(is_large).collect();
         Self {
             site: Arc::clone(site),
             bucket: bucket.clone(),
             plan: Arc::clone(plan),
+            keep,
             progress: Arc::clone(progress),
             journal: journal.clone(),
-            small: Queue::new(small),
-            large: Queue::new(large),
+            small: Small::new(range),
+            large: Large::new(large),
             failed: AtomicBool::new(false),
         }
     }
@@ -182,8 +186,10 @@ impl Work {
             match self.act(action).await {
                 Ok(entry) => {
                     self.progress.add(entry.size);
-                    let name = self.site.name(action.object);
-                    done.borrow_mut().0.push((name, entry));
+                    if self.keep.takes(&entry) {
+                        let name = self.site.name(action.object);
+                        done.borrow_mut().0.push((name, entry));
+                    }
                 }
                 Err(failure) => {
                     self.failed.store(true, Ordering::Relaxed);
@@ -204,28 +210,51 @@ impl Work {
             return None;
         }
         let large = if is_own { self.large.take() } else { None };
-        let index = large.or_else(|| self.small.take())?;
+        let is_small = |index: &usize| self.large.indices.binary_search(index).is_err();
+        let index = large.or_else(|| std::iter::from_fn(|| self.small.take()).find(is_small))?;
         Some(&self.plan.actions[index])
     }
 
     async fn act(&self, action: &Action) -> Result<Entry, Failure> {
         let (site, bucket, journal) = (&self.site, &self.bucket, &self.journal);
-        match &action.reason {
-            Reason::HeadersDiffer(known) => {
-                bucket.reheader(site, action.object, known, journal).await
-            }
-            _ => bucket.upload(site, action.object, journal).await,
+        let known = match action.reason {
+            Reason::HeadersDiffer => self.plan.reheaded(action.object),
+            _ => None,
+        };
+        match known {
+            Some(known) => bucket.reheader(site, action.object, known, journal).await,
+            None => bucket.upload(site, action.object, journal).await,
         }
     }
 }
 
-/// Indices of actions, each taken once.
-struct Queue {
+/// The indices of actions that take one request, each taken once; those of the large ones come too, and are passed over.
+struct Small {
+    next: AtomicUsize,
+    end: usize,
+}
+
+impl Small {
+    const fn new(range: Range<usize>) -> Self {
+        Self {
+            next: AtomicUsize::new(range.start),
+            end: range.end,
+        }
+    }
+
+    fn take(&self) -> Option<usize> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        (index < self.end).then_some(index)
+    }
+}
+
+/// The indices of actions that take many requests, in their order, each taken once.
+struct Large {
     indices: Vec<usize>,
     taken: AtomicUsize,
 }
 
-impl Queue {
+impl Large {
     const fn new(indices: Vec<usize>) -> Self {
         Self {
             indices,

@@ -233,7 +233,10 @@ async fn each_distribution_forgets_what_it_serves_once() {
     assert!(invalidations(&aws, &blog).is_empty());
     // The distributions of one run are told at the same time, so either may be first.
     let noted = journal.snapshot();
-    let mut told = noted.changed["invalidated"].clone();
+    let mut told = noted.changed["invalidated"]
+        .iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
     told.sort();
     let mut expected = [&all, &docs, &all, &docs].map(String::clone);
     expected.sort();
@@ -358,7 +361,7 @@ async fn one_that_fails_does_not_stop_the_others() {
     ");
     assert_eq!(invalidations(&aws, &good), [["/a.html"]]);
     let noted = journal.snapshot();
-    assert_eq!(noted.changed["invalidated"], [good]);
+    assert!(noted.changed["invalidated"].iter().eq([good]));
     assert!(noted.perhaps_changed.is_empty());
 }
 
