@@ -31,6 +31,11 @@ diff <(find pipes -mindepth 2 -maxdepth 2 -name pipe.yml -printf '%h\n' | sort) 
   <(sed -n 's/^| \[`[a-z0-9-]*`\](\(pipes\/[a-z0-9-]*\)\/README.md).*/\1/p' README.md | sort)
 [ "$(wc -l < README.md)" -le 150 ] || { echo "README.md has more than 150 lines"; exit 1; }
 
+step "metadata, examples of pipelines and the changelog are in step"
+tools=$(ci/tools.sh)
+"$tools/python" ci/documents.py
+"$tools/hadolint" Dockerfile ci/images/runner/Dockerfile
+
 step "jq, with which a test reads what lambda-deploy leaves for later steps"
 if ! command -v jq > /dev/null; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then echo "jq is missing: install it"; exit 1; fi
@@ -51,3 +56,18 @@ ci/demo.sh shared/src
 
 step "tests"
 cargo test --locked --workspace --all-features
+
+step "images"
+skipped=0
+if docker info > /dev/null 2>&1; then
+  ci/image.sh all
+  ci/demo.sh --docker shared/src
+elif [ "${CI:-}" = true ]; then
+  echo "no container engine answers: \`. <(ci/engine.sh start)\` starts one on Debian"
+  exit 1
+else
+  skipped=$(grep -c '    def test_' ci/images/test_*.py | awk -F: '{ sum += $2 } END { print sum }')
+  echo "SKIPPED: no container engine answers, so no image was built and the $skipped tests of images did not run."
+  echo '         eval "$(ci/engine.sh start)" starts one on Debian, as root; ci/engine.sh stop ends it.'
+fi
+printf '\nall green, %s tests skipped\n' "$skipped"

@@ -3,6 +3,7 @@
 //! setting fails in milliseconds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_types::checksum_config::RequestChecksumCalculation;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use http::Uri;
 use serde::Deserialize;
 
 use crate::client::ClientOfThread;
@@ -38,10 +40,6 @@ pub const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The variables of every pipe that talks to AWS, beside the credentials.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the fields have the names of the variables"
-)]
 pub struct AwsVariables {
     aws_region: Field<RegionName>,
     aws_default_region: Field<RegionName>,
@@ -51,6 +49,7 @@ pub struct AwsVariables {
     aws_request_checksum_calculation: Field<ChecksumCalculation>,
     aws_use_fips_endpoint: Field<bool>,
     aws_use_dualstack_endpoint: Field<bool>,
+    allow_http: Field<bool>,
 }
 
 /// A region such as `eu-west-1`.
@@ -155,6 +154,12 @@ impl AwsSettings {
         }
         if let Some(url) = faults.optional(ENDPOINT_URL, variables.aws_endpoint_url) {
             endpoints.0.insert(ENDPOINT_URL.to_owned(), url.0);
+        }
+        if !faults
+            .optional("ALLOW_HTTP", variables.allow_http)
+            .unwrap_or(false)
+        {
+            endpoints.refuse_plain_http(faults);
         }
         let authorities = faults
             .optional("AWS_CA_BUNDLE", variables.aws_ca_bundle)
@@ -306,6 +311,35 @@ impl Network {
 /// The endpoints by the name of their variable; the SDK asks for `AWS_ENDPOINT_URL` of a service.
 #[derive(Clone, Debug, Default)]
 struct Endpoints(BTreeMap<String, String>);
+
+impl Endpoints {
+    /// Whoever sees a token or a signed request on its way can use it, and whoever answers in place of STS decides what
+    /// is deployed as whom: only what stays on this machine may be unencrypted unasked.
+    fn refuse_plain_http(&self, faults: &mut Faults) {
+        for (name, url) in &self.0 {
+            if url.starts_with("http://") && !is_loopback(url) {
+                let fault = format!(
+                    "unallowed value {url} (it is not encrypted, so the network could read the credentials; `https://`, or ALLOW_HTTP: true for a network that you trust)"
+                );
+                faults.add(name, fault);
+            }
+        }
+    }
+}
+
+/// Whether a URL names this machine and no other: by address, or as `localhost` (RFC 6761, 6.3).
+fn is_loopback(url: &str) -> bool {
+    // Read by the library that the client reads it with, so that both see the same host.
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
 
 impl LoadServiceConfig for Endpoints {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
@@ -487,6 +521,50 @@ mod tests {
         - unallowed value never (it is `when_supported` or `when_required`)
         "
         );
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only_unless_allowed() {
+        let with = |name, url, allow| {
+            settings([
+                ("AWS_DEFAULT_REGION", "eu-west-1"),
+                (name, url),
+                ("ALLOW_HTTP", allow),
+            ])
+        };
+        for url in [
+            "http://127.0.0.1:4599",
+            "http://127.1.2.3",
+            "http://[::1]:80/",
+            "http://localhost:9000",
+            "http://LocalHost",
+            "https://aws.example",
+        ] {
+            assert!(with("AWS_ENDPOINT_URL", url, "").is_ok(), "{url}");
+        }
+        for url in [
+            "http://10.0.0.1:4599",
+            "http://0.0.0.0",
+            "http://[fe80::1]",
+            "http://minio:9000",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://localhost@aws.example",
+            "http://127.0.0.1:80@aws.example",
+            "http://aws.example/localhost",
+            "http://",
+        ] {
+            for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+                let fault = with(name, url, "false").map(drop).unwrap_err();
+                assert!(
+                    fault.contains(&format!("{name}:\n- unallowed value {url} (it is not encr")),
+                    "{url}: {fault}"
+                );
+                assert!(with(name, url, "true").is_ok(), "{url}");
+            }
+        }
+        let fault = with("AWS_ENDPOINT_URL", "http://10.0.0.1", "1").map(drop);
+        assert!(fault.unwrap_err().contains("ALLOW_HTTP:\n- must be of"));
     }
 
     #[test]

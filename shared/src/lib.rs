@@ -8,7 +8,7 @@
 //! use shared::{Environment, Failure, Journal, Outcome};
 //!
 //! fn main() -> ExitCode {
-//!     shared::run("sample", env!("CARGO_PKG_VERSION"), deploy)
+//!     shared::run("sample", env!("CARGO_PKG_VERSION"), "# sample\n\nGreets.\n", deploy)
 //! }
 //!
 //! async fn deploy(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
@@ -31,6 +31,7 @@ mod download;
 pub mod edits;
 mod explain;
 mod failure;
+mod help;
 mod journal;
 pub mod log;
 mod pipeline_file;

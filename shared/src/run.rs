@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
+use crate::help::help;
 use crate::journal::Journal;
 use crate::log::{self, Style};
 use crate::report::{Outcome, Results};
@@ -26,25 +27,36 @@ pub struct RunVariables {
 }
 
 /// Runs one pipe that takes no arguments: reads the environment, calls `deploy`, prints `✔ summary` or `✖ failure` with
-/// what was changed, writes the results for later steps, and gives exit code 0 or 1, never another.
-pub fn run<D>(pipe: &'static str, version: &'static str, deploy: D) -> ExitCode
+/// what was changed, writes the results for later steps, and gives exit code 0 or 1, never another. `readme` is what
+/// `--help` is made of.
+pub fn run<D>(
+    pipe: &'static str,
+    version: &'static str,
+    readme: &'static str,
+    deploy: D,
+) -> ExitCode
 where
     D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
 {
     let environment = process_environment();
     let style = Style::new(&environment);
-    if let Some(argument) = std::env::args().nth(1) {
-        if argument == "--version" {
-            log::line(format_args!("{pipe} {version}"));
-            return ExitCode::SUCCESS;
+    if let Some(argument) = std::env::args_os().nth(1) {
+        match argument.to_str() {
+            Some("--version" | "-V") => log::line(format_args!("{pipe} {version}")),
+            Some("--help" | "-h") => log::line(help(pipe, version, readme)),
+            _ => return unknown(pipe, style, &argument.to_string_lossy()),
         }
-        style.failure(&format!(
-            "{pipe} takes no arguments but `--version`, and was given `{argument}`\n  \
-             hint: set it up with environment variables; its README lists them\n  nothing was changed"
-        ));
-        return ExitCode::FAILURE;
+        return ExitCode::SUCCESS;
     }
     perform(pipe, version, &environment, deploy)
+}
+
+fn unknown(pipe: &str, style: Style, argument: &str) -> ExitCode {
+    style.failure(&format!(
+        "{pipe} takes no arguments but `--help` and `--version`, and was given `{argument}`\n  \
+         hint: set it up with environment variables; `--help` lists them\n  nothing was changed"
+    ));
+    ExitCode::FAILURE
 }
 
 /// What [`run`] does once the arguments are read, for a pipe that is a command-line tool too: the environment is the one

@@ -6,21 +6,28 @@
 mod corpus;
 mod documentation;
 mod exchange;
+mod faults;
 mod issuer;
+mod killed;
 mod local_aws;
+mod matrix;
 mod pipe;
 mod proxy;
 mod running;
+mod subject;
 mod timeline;
 
 pub use corpus::replay;
 pub use documentation::assert_documented;
 pub use exchange::{Answer, Headers};
 pub use issuer::{Issuer, StepToken};
+pub use killed::kill;
 pub use local_aws::LocalAws;
+pub use matrix::{Focus, tried};
 pub use pipe::Pipe;
 pub use proxy::{Body, Fault, Proxy, Recorded};
 pub use running::{Output, Running};
+pub use subject::{Subject, Things, Trap};
 pub use timeline::{Call, Reply, Timeline};
 
 /// A name that no other test has: `prefix`, a dash and twelve hexadecimal digits; good for buckets and roles.

@@ -7,6 +7,7 @@ use shared::{Environment, Failure, document};
 
 use crate::config::ServiceWishes;
 use crate::service::Service;
+use crate::tags::{TagChange, of_pairs, pairs};
 
 /// Members that only ECS sets, dropped from a file that is a printed DescribeServices.
 const READ_ONLY: [&str; 16] = [
@@ -58,15 +59,6 @@ pub struct Wish {
     members: Map<String, Value>,
     file_tags: Vec<(String, String)>,
     tags: Edits,
-}
-
-/// Tags to set and to take away.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TagChange {
-    /// To set.
-    pub set: Vec<(String, String)>,
-    /// Keys to take away.
-    pub unset: Vec<String>,
 }
 
 /// What to change.
@@ -165,21 +157,7 @@ impl Wish {
             wished.retain(|(other, _)| other != key);
             wished.push((key.clone(), value.clone()));
         }
-        let wished = self.tags.apply(wished);
-        TagChange {
-            unset: live
-                .iter()
-                .map(|(key, _)| key)
-                .filter(|key| {
-                    !key.starts_with("aws:") && !wished.iter().any(|(other, _)| other == *key)
-                })
-                .cloned()
-                .collect(),
-            set: wished
-                .into_iter()
-                .filter(|pair| !live.contains(pair))
-                .collect(),
-        }
+        TagChange::between(&live, self.tags.apply(wished))
     }
 
     /// For CreateService.
@@ -219,41 +197,6 @@ impl Wish {
         }
         Ok(change)
     }
-}
-
-impl TagChange {
-    /// Whether all is as wished.
-    pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.unset.is_empty()
-    }
-
-    /// For the log.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        let set = self
-            .set
-            .iter()
-            .map(|(key, value)| format!("+ tags[{key}]: {value:?}"));
-        let unset = self.unset.iter().map(|key| format!("- tags[{key}]"));
-        set.chain(unset)
-    }
-}
-
-/// Tags as pairs.
-fn pairs(tags: &Value) -> Vec<(String, String)> {
-    let text = |tag: &Value, name: &str| tag[name].as_str().unwrap_or_default().to_owned();
-    tags.as_array()
-        .into_iter()
-        .flatten()
-        .map(|tag| (text(tag, "key"), text(tag, "value")))
-        .collect()
-}
-
-/// Pairs as tags.
-pub fn of_pairs(pairs: &[(String, String)]) -> Value {
-    pairs
-        .iter()
-        .map(|(key, value)| json!({"key": key, "value": value}))
-        .collect()
 }
 
 impl Change {

@@ -62,7 +62,7 @@ pub fn variables(
 
 /// Why a service is not deployed, in one sentence, and what to do about it; `goes_back` if the pipe rolls back next.
 pub fn sentence(track: &Track, timeout_seconds: u64, goes_back: bool) -> (String, Option<String>) {
-    let (name, id) = (&track.name, track.ours.id());
+    let (name, id, who) = (&track.name, track.ours.id(), track.ours.who());
     let deployment = format!("the deployment `{id}` of `{name}`");
     match &track.ending {
         Some(Ending::CrashLoop(group)) => (
@@ -72,16 +72,16 @@ pub fn sentence(track: &Track, timeout_seconds: u64, goes_back: bool) -> (String
                 group.cause.headline()
             ),
             (!goes_back).then(|| {
-                "ECS goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now".to_owned()
+                format!("{who} goes on trying; with ROLLBACK: true the pipe would go back to the last successful deployment now")
             }),
         ),
         Some(Ending::Timeout(seen)) => (
             format!(
                 "gave up waiting for `{name}` after {timeout_seconds} s, the limit that WAIT_TIMEOUT sets: {seen}"
             ),
-            Some(
-                "ECS goes on with the deployment; raise WAIT_TIMEOUT if it needs longer".to_owned(),
-            ),
+            Some(format!(
+                "{who} goes on with the deployment; raise WAIT_TIMEOUT if it needs longer"
+            )),
         ),
         Some(Ending::Verdict(verdict)) => of_verdict(&deployment, track, verdict),
         None => (format!("{deployment} was not waited for to its end"), None),
@@ -100,11 +100,7 @@ fn of_verdict(deployment: &str, track: &Track, verdict: &Verdict) -> (String, Op
             } else {
                 format!(", to `{to}`")
             };
-            let who = if track.ours.code_deploy.is_some() {
-                "CodeDeploy"
-            } else {
-                "ECS"
-            };
+            let who = track.ours.who();
             (
                 format!("{deployment} failed and {who} rolled it back{to}: {why}"),
                 None,

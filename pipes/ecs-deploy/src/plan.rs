@@ -7,7 +7,7 @@ use shared::Failure;
 
 use shared::difference::{Mask, difference};
 
-use crate::change::{TagChange, Wish};
+use crate::change::Wish;
 use crate::code_deploy::Release;
 use crate::config::{CommandName, Config, OneOff};
 use crate::definition::Definition;
@@ -15,6 +15,7 @@ use crate::observe::{Observed, Wished};
 use crate::one_off;
 use crate::schedules::{Schedule, to_move};
 use crate::service::{Service, short};
+use crate::tags::TagChange;
 
 /// What a run will do, in the order in which it is done.
 #[derive(Debug)]

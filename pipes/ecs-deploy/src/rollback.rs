@@ -14,6 +14,7 @@ use crate::outcome;
 use crate::plan::{Action, ServicePlan};
 use crate::rollout::Verdict;
 use crate::service::{Service, short};
+use crate::tags::TagChange;
 
 /// Members of a service revision that UpdateService takes: what a rollback gives back beside the task definition.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceRevision.html>
@@ -31,6 +32,8 @@ const OF_REVISION: [&str; 6] = [
 pub struct Way {
     /// Members of UpdateService.
     pub members: Map<String, Value>,
+    /// Its tags, which UpdateService does not take.
+    pub tags: TagChange,
     /// The service as it was; none if it was created by this run.
     pub before: Option<Service>,
     /// How CodeDeploy deploys it, if it is CodeDeploy's.
@@ -44,8 +47,10 @@ impl Way {
             Action::Update { back, .. } => back.clone(),
             _ => Map::new(),
         };
+        let tags = plan.live.as_ref().map(|live| plan.tags.back(live));
         Self {
             members,
+            tags: tags.unwrap_or_default(),
             before: plan.live.clone(),
             release: plan.release.clone(),
         }
@@ -87,7 +92,16 @@ pub async fn after_failure(
     for step in steps.iter().filter(|step| is_asked_for(step)) {
         let name = &step.track.name;
         match begin(deploy, step).await {
-            Ok(Begun::Track(track)) => under_way.push(*track),
+            Ok(Begun::Track(track)) => {
+                under_way.push(*track);
+                let tagged =
+                    deploy
+                        .ecs
+                        .tag_service(&step.track.service, &step.way.tags, deploy.journal);
+                if let Err(refused) = tagged.await {
+                    failure = failure.fact(format!("`{name}` has the new tags still: {refused}"));
+                }
+            }
             Ok(Begun::Nothing(why)) => {
                 failure = failure.fact(format!("`{name}` was not rolled back: {why}"));
             }
@@ -163,7 +177,7 @@ async fn target(deploy: &Deploy<'_>, step: &Step) -> Result<Target, Failure> {
     let nothing = |why: &str| Ok(Target::Nothing(why.to_owned()));
     match &track.ending {
         Some(Ending::Verdict(Verdict::RolledBack { .. })) => {
-            return nothing("ECS did so already");
+            return nothing(&format!("{} did so already", track.ours.who()));
         }
         Some(Ending::Verdict(Verdict::Superseded(_))) => {
             return nothing("another deploy took it over");

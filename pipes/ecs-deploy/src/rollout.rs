@@ -52,6 +52,15 @@ impl Ours {
         self.code_deploy.as_deref().unwrap_or(&self.deployment)
     }
 
+    /// The service of AWS that does it.
+    pub fn who(&self) -> &'static str {
+        if self.code_deploy.is_some() {
+            "CodeDeploy"
+        } else {
+            "ECS"
+        }
+    }
+
     /// The deployment that the answer to an update shows, where `before` is the service as it was.
     pub fn of_update(before: Option<&Service>, after: &Service) -> Self {
         let primary = after.primary().cloned().unwrap_or_default();

@@ -47,7 +47,7 @@ const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 /// The whole program, from the environment of the process to its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    shared::run(PIPE.0, PIPE.1, run)
+    shared::run(PIPE.0, PIPE.1, include_str!("../README.md"), run)
 }
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {

@@ -25,8 +25,14 @@ pub struct Description {
 /// What the pipe notes in an alias.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// The version that the alias had before.
-    Previous(String),
+    /// The version that the alias had before it got to version `of`. Others move aliases too, CodeDeploy and people, and
+    /// leave the description as it is: at another version than `of` this says nothing.
+    Previous {
+        /// The version that the pipe brought the alias to.
+        of: String,
+        /// The one before.
+        version: String,
+    },
     /// Traffic is being shifted.
     Canary(Canary),
     /// The alias was put back from this version.
@@ -88,7 +94,10 @@ impl Mark {
             .filter(|word| !word.is_empty())
             .collect();
         match words.as_slice() {
-            ["previous", version] => Some(Self::Previous((*version).to_owned())),
+            [of, "previous", version] => Some(Self::Previous {
+                of: (*of).to_owned(),
+                version: (*version).to_owned(),
+            }),
             ["rolled", "back", "from", version] => Some(Self::RolledBack((*version).to_owned())),
             ["canary", to, "after", from, "run", run, "until", until] => {
                 let until = DateTime::from_str(until, Format::DateTime).ok()?;
@@ -107,7 +116,7 @@ impl Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Previous(version) => write!(out, "previous {version}"),
+            Self::Previous { of, version } => write!(out, "{of}, previous {version}"),
             Self::RolledBack(version) => write!(out, "rolled back from {version}"),
             Self::Canary(Canary {
                 to,
@@ -149,8 +158,11 @@ mod tests {
         for (text, mark, written) in [
             (
                 "",
-                Some(Mark::Previous("7".to_owned())),
-                "[lambda-deploy: previous 7]",
+                Some(Mark::Previous {
+                    of: "8".to_owned(),
+                    version: "7".to_owned(),
+                }),
+                "[lambda-deploy: 8, previous 7]",
             ),
             (
                 "live [eu]",
@@ -194,7 +206,10 @@ mod tests {
     fn the_mark_always_fits() {
         let description = Description {
             text: "ä".repeat(300),
-            mark: Some(Mark::Previous("7".to_owned())),
+            mark: Some(Mark::Previous {
+                of: "8".to_owned(),
+                version: "7".to_owned(),
+            }),
         };
         let written = description.to_string();
         assert_eq!(written.chars().count(), LONGEST);

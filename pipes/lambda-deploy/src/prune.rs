@@ -113,7 +113,7 @@ pub fn named_by(alias: &Alias) -> Vec<String> {
         versions.extend(routing.additional_version_weights.keys().cloned());
     }
     match Description::parse(&alias.description).mark {
-        Some(Mark::Previous(version) | Mark::RolledBack(version)) => versions.push(version),
+        Some(Mark::Previous { version, .. } | Mark::RolledBack(version)) => versions.push(version),
         Some(Mark::Canary(canary)) => versions.extend([canary.from, canary.to]),
         None => {}
     }
@@ -341,7 +341,10 @@ mod tests {
             }),
             description: Description {
                 text: "live".to_owned(),
-                mark: Some(Mark::Previous("5".to_owned())),
+                mark: Some(Mark::Previous {
+                    of: "6".to_owned(),
+                    version: "5".to_owned(),
+                }),
             }
             .to_string(),
             ..Alias::default()

@@ -77,7 +77,9 @@ pub fn choose(
                 return Ok(chosen(version, "it had all traffic before the shift"));
             }
             let remembered = match &mark {
-                Some(Mark::Previous(version)) => Some(version),
+                Some(Mark::Previous { of, version }) if *of == alias.function_version => {
+                    Some(version)
+                }
                 Some(Mark::Canary(canary)) if canary.to == alias.function_version => {
                     Some(&canary.from)
                 }

@@ -10,15 +10,22 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, HeaderMap, TRANSFER_ENCODING};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::sync::oneshot;
+use tokio::net::TcpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
+use self::sent::Sent;
 use super::exchange::{Answer, Headers, elements};
+
+mod sent;
 
 /// Of longer bodies only the length is kept.
 const LONGEST_BODY: usize = 8 << 20;
@@ -35,6 +42,8 @@ pub struct Recorded {
     /// What the services of which all requests go to `/` are asked for: `AssumeRoleWithWebIdentity` from the form,
     /// or the `X-Amz-Target`; empty for others.
     pub action: String,
+    /// The service as the signature names it, such as `s3`; empty for requests without one.
+    pub service: String,
     /// The headers by their names in lower case, but for those with credentials.
     pub headers: Headers,
     /// What was sent.
@@ -121,6 +130,14 @@ pub enum Fault {
     Silence,
     /// The other happens to it after this time.
     Late(Duration, Box<Fault>),
+    /// It is forwarded, its answer is thrown away, and the other happens then.
+    Taken(Box<Fault>),
+    /// It is forwarded, and its answer breaks off in the middle of the body, or before the head if there is none.
+    Truncated,
+    /// It is forwarded, and its answer comes late and in pieces, whole after this time.
+    Slow(Duration),
+    /// All connections are closed, and none is accepted for this time.
+    Down(Duration),
 }
 
 /// The proxy; it stops when it is dropped.
@@ -128,6 +145,7 @@ pub enum Fault {
 pub struct Proxy {
     endpoint: String,
     notes: Arc<Mutex<Notes>>,
+    down: mpsc::UnboundedSender<Duration>,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -147,6 +165,32 @@ struct Forwarding {
     client: Client<HttpConnector, Full<Bytes>>,
     notes: Arc<Mutex<Notes>>,
     hook: Box<Hook>,
+    down: mpsc::UnboundedSender<Duration>,
+}
+
+/// Where it listens. The second socket is bound and never listens, so that the port stays ours while nobody does.
+struct Port {
+    address: SocketAddr,
+    _held: TcpSocket,
+}
+
+impl Port {
+    fn new() -> io::Result<Self> {
+        let held = TcpSocket::new_v4()?;
+        held.set_reuseaddr(true)?;
+        held.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        Ok(Self {
+            address: held.local_addr()?,
+            _held: held,
+        })
+    }
+
+    /// Accepts connections from here on; those that come while nobody listens are refused.
+    fn listen(&self) -> io::Result<TcpListener> {
+        let listener = TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
 }
 
 impl Proxy {
@@ -162,23 +206,35 @@ impl Proxy {
         upstream: &str,
         hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        listener
-            .set_nonblocking(true)
-            .expect("the listener can be polled");
-        let address: SocketAddr = listener.local_addr().expect("the listener has an address");
+        let port = Port::new().expect("loopback has a free port");
+        let listener = port.listen().expect("the port can be listened at");
+        let address = port.address;
+        let (down, downs) = mpsc::unbounded_channel();
         let notes = Arc::new(Mutex::new(Notes::default()));
         let forwarding = Arc::new(Forwarding {
             upstream: upstream.trim_end_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             notes: Arc::clone(&notes),
             hook: Box::new(hook),
+            down: down.clone(),
         });
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || serve(listener, &forwarding, stopped));
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime can be made");
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(&port, listener, &forwarding, downs) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
         Self {
             endpoint: format!("http://{address}"),
             notes,
+            down,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -212,6 +268,12 @@ impl Proxy {
             .collect()
     }
 
+    /// Ends a [`Fault::Down`] early.
+    pub fn recover(&self) {
+        // Nobody is there any more when a hook has panicked, which its test says.
+        let _ = self.down.send(Duration::ZERO);
+    }
+
     /// Forgets the requests, not the secrets.
     pub fn clear(&self) {
         let mut notes = lock(&self.notes);
@@ -236,41 +298,54 @@ impl Drop for Proxy {
     }
 }
 
-/// Serves until the other end of `stopped` is dropped. Connections end with the runtime.
-fn serve(
+/// Serves for ever. Connections end with it, or when it is down.
+async fn serve(
+    port: &Port,
     listener: TcpListener,
     forwarding: &Arc<Forwarding>,
-    mut stopped: oneshot::Receiver<Infallible>,
+    mut downs: mpsc::UnboundedReceiver<Duration>,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be made");
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener of tokio");
-        loop {
+    let mut listener = Some(listener);
+    loop {
+        let listening = match listener.take() {
+            Some(listener) => listener,
+            None => port.listen().expect("nobody else listens at this port"),
+        };
+        let listening = tokio::net::TcpListener::from_std(listening).expect("it can be polled");
+        let mut connections = JoinSet::new();
+        let time = loop {
             let stream = tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = listening.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(_) => continue,
                 },
-                _ = &mut stopped => return,
+                Some(time) = downs.recv() => match time {
+                    Duration::ZERO => continue,
+                    _ => break time,
+                },
+                Some(_) = connections.join_next() => continue,
             };
             let forwarding = Arc::clone(forwarding);
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let service = service_fn(|request| forwarding.answer(request));
                 // It fails when a side closes the connection, for which both have their reasons.
                 let _ = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .await;
             });
+        };
+        drop(listening);
+        connections.shutdown().await;
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            _ = downs.recv() => {}
         }
-    });
+    }
 }
 
 impl Forwarding {
     /// An error closes the connection without an answer.
-    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Sent>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let action = action(&parts.headers, &body);
@@ -279,6 +354,7 @@ impl Forwarding {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             action,
+            service: service(&parts.headers),
             headers: shown(&parts.headers),
             body: Body::new(&body),
             status: None,
@@ -288,28 +364,8 @@ impl Forwarding {
             notes.requests.push(recorded.clone());
             notes.cleared + notes.requests.len() - 1
         };
-        let mut fault = (self.hook)(&recorded);
-        while let Some(Fault::Late(time, then)) = fault {
-            tokio::time::sleep(time).await;
-            fault = Some(*then);
-        }
-        let response = match fault {
-            Some(Fault::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
-            Some(Fault::Status(status, text)) => made_up(status, text),
-            Some(Fault::Answer(answer)) => {
-                self.note_secrets(&answer.body);
-                as_it_is(answer)
-            }
-            Some(Fault::Delay(time)) => {
-                tokio::time::sleep(time).await;
-                self.forward(Request::from_parts(parts, body)).await
-            }
-            Some(Fault::Silence) => {
-                self.forward(Request::from_parts(parts, body)).await;
-                std::future::pending().await
-            }
-            Some(Fault::Late(..)) | None => self.forward(Request::from_parts(parts, body)).await,
-        };
+        let fault = (self.hook)(&recorded);
+        let response = self.suffer(fault, Request::from_parts(parts, body)).await?;
         let mut notes = lock(&self.notes);
         let place = number.checked_sub(notes.cleared);
         if let Some(recorded) = place.and_then(|place| notes.requests.get_mut(place)) {
@@ -318,7 +374,63 @@ impl Forwarding {
         Ok(response)
     }
 
-    async fn forward(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    /// Lets the fault happen to the request.
+    async fn suffer(
+        &self,
+        mut fault: Option<Fault>,
+        request: Request<Bytes>,
+    ) -> io::Result<Response<Sent>> {
+        // Forwarded once, however deep the fault is.
+        let mut request = Some(request);
+        loop {
+            let Some(present) = fault.take() else {
+                return Ok(self.forward(request).await.map(Sent::whole));
+            };
+            match present {
+                Fault::Late(time, then) => {
+                    tokio::time::sleep(time).await;
+                    fault = Some(*then);
+                }
+                Fault::Taken(then) => {
+                    self.forward(request.take()).await;
+                    fault = Some(*then);
+                }
+                Fault::Delay(time) => tokio::time::sleep(time).await,
+                Fault::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
+                Fault::Down(time) => {
+                    let _ = self.down.send(time);
+                    // The end of all connections is that of this one.
+                    std::future::pending::<()>().await;
+                }
+                Fault::Status(status, text) => return Ok(made_up(status, text).map(Sent::whole)),
+                Fault::Answer(answer) => {
+                    self.note_secrets(&answer.body);
+                    return Ok(as_it_is(answer).map(Sent::whole));
+                }
+                Fault::Silence => {
+                    self.forward(request).await;
+                    return std::future::pending().await;
+                }
+                Fault::Truncated => {
+                    let answer = self.forward(request).await;
+                    if answer.body().is_empty() {
+                        return Err(io::ErrorKind::ConnectionReset.into());
+                    }
+                    return Ok(announced(answer.map(|body| Sent::half(&body))));
+                }
+                Fault::Slow(time) => {
+                    let answer = self.forward(request).await;
+                    tokio::time::sleep(time / 2).await;
+                    return Ok(announced(answer.map(|body| Sent::slow(&body, time / 2))));
+                }
+            }
+        }
+    }
+
+    async fn forward(&self, request: Option<Request<Bytes>>) -> Response<Bytes> {
+        let Some(request) = request else {
+            return made_up(500, "it was forwarded already".to_owned());
+        };
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = match format!("{}{path}", self.upstream).parse::<Uri>() {
@@ -339,7 +451,7 @@ impl Forwarding {
         };
         self.note_secrets(&body);
         own_connection(&mut parts.headers);
-        Response::from_parts(parts, Full::new(body))
+        Response::from_parts(parts, body)
     }
 
     fn note_secrets(&self, body: &[u8]) {
@@ -376,6 +488,16 @@ fn shown(headers: &HeaderMap) -> Headers {
         .collect()
 }
 
+/// The fourth part of the scope in `Credential=id/date/region/service/aws4_request`.
+fn service(headers: &HeaderMap) -> String {
+    let scope = || {
+        let signature = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (_, scope) = signature.split_once("Credential=")?;
+        scope.split('/').nth(3)
+    };
+    scope().unwrap_or_default().to_owned()
+}
+
 fn action(headers: &HeaderMap, body: &[u8]) -> String {
     let target = headers
         .get("x-amz-target")
@@ -392,19 +514,30 @@ fn action(headers: &HeaderMap, body: &[u8]) -> String {
     target.or_else(from_form).unwrap_or_default().to_owned()
 }
 
-fn made_up(status: u16, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+/// With the length that the whole body has, whatever comes of it. What HEAD is answered with stays as it is.
+fn announced(mut response: Response<Sent>) -> Response<Sent> {
+    let length = response.body().announced();
+    if length > 0 {
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    response
+}
+
+fn made_up(status: u16, text: String) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(text));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status of three digits");
     response
 }
 
-fn as_it_is(answer: Answer) -> Response<Full<Bytes>> {
+fn as_it_is(answer: Answer) -> Response<Bytes> {
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
     response
-        .body(Full::new(answer.body))
+        .body(answer.body)
         .expect("a status and headers that HTTP allows")
 }
 

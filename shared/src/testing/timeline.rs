@@ -329,14 +329,15 @@ fn is_for(request: &Recorded, operation: &str) -> bool {
     }
 }
 
-/// The query protocol has its operation in a form and answers in XML, the others have or need no form.
-fn refusal(request: &Recorded, status: u16, code: &str, message: &str) -> Answer {
+/// The query protocol has its operation in a form and answers in XML, S3 and CloudFront answer in XML of their own, and
+/// all others in JSON.
+pub(super) fn refusal(request: &Recorded, status: u16, code: &str, message: &str) -> Answer {
     let is_query = !request.action.is_empty() && !request.action.contains('.');
-    let (content_type, body) = if is_query {
-        let text = format!(
-            "<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-        );
-        ("text/xml", text)
+    let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let (content_type, body) = if request.service == "s3" {
+        ("application/xml", error)
+    } else if is_query || request.service == "cloudfront" {
+        ("text/xml", format!("<ErrorResponse>{error}</ErrorResponse>"))
     } else {
         let value = json!({"__type": code, "message": message});
         ("application/x-amz-json-1.1", value.to_string())

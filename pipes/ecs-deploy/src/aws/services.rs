@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use shared::{Failure, Journal, Pending};
 
 use super::{Ecs, ask, list};
-use crate::change::{TagChange, of_pairs};
 use crate::service::Service;
+use crate::tags::{TagChange, of_pairs};
 
 /// The most services that one DescribeServices takes.
 const DESCRIBE_BATCH: usize = 10;

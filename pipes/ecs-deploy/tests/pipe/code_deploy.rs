@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use shared::testing::{Call, Reply, Timeline};
 
-use crate::script::{changes, definition_arn, look, pipe, timeline};
+use crate::script::{NEW, changes, definition_arn, look, pipe, stopped, timeline};
 
 const ID: &str = "d-A1B2C3D4E";
 
@@ -147,6 +147,89 @@ fn a_deployment_that_is_taken_back_is_a_failure() {
         "{text}"
     );
     assert!(text.contains("rolled"), "{text}");
+}
+
+/// The new tasks are those of the task set that the deployment made.
+#[test]
+fn a_crash_loop_of_the_new_tasks_is_stopped_and_taken_back_by_code_deploy() {
+    let mut looping = service(6);
+    looping["taskSets"].as_array_mut().unwrap().push(json!({
+        "id": NEW, "status": "ACTIVE", "taskDefinition": definition_arn(7), "stabilityStatus": "STABILIZING",
+        "computedDesiredCount": 2, "runningCount": 0, "externalId": ID}));
+    let tasks = ["t1", "t2", "t3"].map(|id| {
+        stopped(
+            id,
+            "EssentialContainerExited",
+            "Essential container in task exited",
+            json!({"exitCode": 137}),
+        )
+    });
+    let arns: Vec<&Value> = tasks.iter().map(|task| &task["taskArn"]).collect();
+    let crash_loop = || {
+        let created = |name: &'static str| Call::to(name).after("CreateDeployment");
+        script([state("InProgress")])
+            .on(created("DescribeServices"), [look(&looping)])
+            .on(
+                created("ListTasks"),
+                [Reply::json(&json!({"taskArns": arns}))],
+            )
+            .on(
+                created("DescribeTasks"),
+                [Reply::json(&json!({"tasks": tasks, "failures": []}))],
+            )
+    };
+    let aws = crash_loop().start();
+    let output = pipe(&aws).run();
+    let text = output.without_debug();
+    assert_eq!(output.code, Some(1), "{text}");
+    for words in [
+        "the deployment `d-A1B2C3D4E` of `web` is in a crash loop: 3 of its tasks stopped for the same cause",
+        "hint: CodeDeploy goes on trying",
+        "3 × `web` exited with code 137",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(aws.bodies("StopDeployment").is_empty());
+
+    let taken_back = json!({"deploymentInfo": {"deploymentId": ID, "status": "Stopped",
+        "errorInformation": {"code": "MANUAL_STOP", "message": "stopped"},
+        "rollbackInfo": {"rollbackDeploymentId": "d-BACK"}}});
+    let back = json!({"deploymentInfo": {"deploymentId": "d-BACK", "status": "Succeeded"}});
+    let aws = crash_loop()
+        .on(
+            Call::to("GetDeployment").after("StopDeployment"),
+            [Reply::json(&taken_back)],
+        )
+        .on(
+            Call::to("GetDeployment").holding("d-BACK"),
+            [Reply::json(&back)],
+        )
+        .start();
+    let output = pipe(&aws).env("ROLLBACK", "true").run();
+    let text = output.without_debug();
+    assert_eq!(output.code, Some(1), "{text}");
+    assert_eq!(
+        aws.bodies("StopDeployment"),
+        [json!({"deploymentId": ID, "autoRollbackEnabled": true})]
+    );
+    assert!(
+        text.contains("`web` was rolled back to `web:6`, and that deployment completed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_limit_of_the_wait_names_who_goes_on() {
+    let aws = script([state("InProgress")]).start();
+    let output = pipe(&aws).env("WAIT_TIMEOUT", "2").run();
+    let text = output.without_debug();
+    assert_eq!(output.code, Some(1), "{text}");
+    assert!(
+        text.contains(
+            "hint: CodeDeploy goes on with the deployment; raise WAIT_TIMEOUT if it needs longer"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! verdict of its own.
 
 use serde_json::{Value, json};
-use shared::testing::{Call, Reply, Timeline};
+use shared::testing::{Call, Proxy, Reply, Timeline};
 
 use crate::script::*;
 use crate::step::ending;
@@ -136,6 +136,73 @@ fn what_the_deploy_changed_beside_the_definition_goes_back_too() {
     let bodies = aws.bodies("UpdateService");
     assert_eq!(bodies[0]["desiredCount"], 4);
     assert_eq!(bodies[1]["desiredCount"], 2);
+}
+
+#[test]
+fn the_tags_of_the_service_go_back_too() {
+    let tagged = with(
+        before(),
+        "tags",
+        json!([{"key": "team", "value": "web"}, {"key": "kept", "value": "yes"}]),
+    );
+    let went_back = |untag: Reply| {
+        crash_loop()
+            .on("DescribeServices", [look(&tagged)])
+            .on("TagResource", [Reply::json(&json!({}))])
+            .on("UntagResource", [untag])
+            .on(
+                "UpdateService",
+                [
+                    Reply::json(&json!({"service": rolling(0, 2, &[])})),
+                    Reply::json(&json!({"service": back("IN_PROGRESS", 0)})),
+                ],
+            )
+            .on(
+                Call::to("DescribeServices").after_nth(2, "UpdateService"),
+                [look(&back("COMPLETED", 2))],
+            )
+            .start()
+    };
+    let run = |aws: &Proxy| {
+        pipe(aws)
+            .env("ROLLBACK", "true")
+            .env("SERVICE_TAGS", "team=shop version=7")
+            .run()
+    };
+    let aws = went_back(Reply::json(&json!({})));
+    let output = run(&aws);
+    assert_eq!(output.code, Some(1), "{}", output.plain());
+    assert_eq!(
+        changes(&aws),
+        [
+            "RegisterTaskDefinition",
+            "TagResource",
+            "UpdateService",
+            "UpdateService",
+            "TagResource",
+            "UntagResource"
+        ]
+    );
+    assert_eq!(
+        aws.bodies("TagResource")[1]["tags"],
+        json!([{"key": "team", "value": "web"}])
+    );
+    assert_eq!(
+        aws.bodies("UntagResource")[0]["tagKeys"],
+        json!(["version"])
+    );
+
+    // The service goes back all the same, and what did not is said.
+    let refused = Reply::error(400, "AccessDeniedException", "not authorized");
+    let output = run(&went_back(refused));
+    let plain = output.without_debug();
+    assert_eq!(output.code, Some(1), "{plain}");
+    for words in [
+        "`web` was rolled back to `web:5`, and that deployment completed",
+        "`web` has the new tags still: could not remove tags of the service `web`",
+    ] {
+        assert!(plain.contains(words), "{words}: {plain}");
+    }
 }
 
 #[test]

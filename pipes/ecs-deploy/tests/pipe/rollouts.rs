@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::testing::{Call, Reply};
+use shared::testing::{Call, Reply, Timeline};
 
 use crate::script::*;
 use crate::step::{ending, verdict};
@@ -209,11 +209,11 @@ fn credentials_that_end_during_the_wait_are_said_with_what_goes_on() {
 }
 
 /// A look at a service with traffic that moves in stages.
-fn staged(deployments: &[Value]) -> Value {
+fn staged(strategy: &str, deployments: &[Value]) -> Value {
     with(
         service(deployments, &[]),
         "deploymentConfiguration",
-        json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1}),
+        json!({"strategy": strategy, "bakeTimeInMinutes": 1}),
     )
 }
 
@@ -226,7 +226,13 @@ fn stage(status: &str, stage: &str, weight: f64, hooks: &Value) -> Reply {
 }
 
 /// A blue/green deployment through its stages, with a pause hook before production traffic shifts.
-fn blue_green(stages: impl IntoIterator<Item = Reply>) -> shared::testing::Timeline {
+fn blue_green(stages: impl IntoIterator<Item = Reply>) -> Timeline {
+    by_stages("BLUE_GREEN", stages)
+}
+
+/// A deployment of this strategy through its stages.
+fn by_stages(strategy: &str, stages: impl IntoIterator<Item = Reply>) -> Timeline {
+    let staged = |deployments: &[Value]| staged(strategy, deployments);
     let live = staged(&[deployment(OLD, "PRIMARY", 6, "COMPLETED", 2)]);
     let both = staged(&[
         deployment(NEW, "PRIMARY", 7, "IN_PROGRESS", 2),
@@ -333,6 +339,67 @@ fn a_pause_hook_is_waited_for_and_said_how_to_continue() {
         service_deployment_arn("new")
     );
     assert_eq!(plain.matches(&hint).count(), 1, "{plain}");
+}
+
+/// Each step moves a share of the traffic and bakes, which ECS shows as one stage with another weight.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-linear.html>
+#[test]
+fn a_linear_deployment_is_followed_step_by_step_and_done_when_it_is_successful() {
+    let shift = |weight| {
+        stage(
+            "IN_PROGRESS",
+            "PRODUCTION_TRAFFIC_SHIFT",
+            weight,
+            &json!([]),
+        )
+    };
+    let aws = by_stages(
+        "LINEAR",
+        [
+            stage("IN_PROGRESS", "SCALE_UP", 0.0, &json!([])),
+            shift(10.0),
+            shift(40.0),
+            shift(100.0),
+            stage("IN_PROGRESS", "BAKE_TIME", 100.0, &json!([])),
+            stage("SUCCESSFUL", "CLEAN_UP", 100.0, &json!([])),
+        ],
+    )
+    .start();
+    let output = pipe(&aws).run();
+    let plain = output.without_debug();
+    assert_eq!(output.code, Some(0), "{plain}");
+    assert_eq!(changes(&aws), ["RegisterTaskDefinition", "UpdateService"]);
+    let mut rest = plain.as_str();
+    for line in [
+        "web: stage SCALE_UP, 0 % of the traffic",
+        "web: stage PRODUCTION_TRAFFIC_SHIFT, 10 % of the traffic",
+        "web: stage BAKE_TIME, 100 % of the traffic",
+        "Service web has become stable",
+    ] {
+        let at = rest.find(line).unwrap_or_else(|| panic!("{line}: {plain}"));
+        rest = &rest[at..];
+    }
+    // It was looked at until it said so, not until the tasks ran.
+    assert_eq!(aws.bodies("DescribeServiceDeployments").len(), 6);
+}
+
+#[test]
+fn a_linear_deployment_that_an_alarm_stops_is_a_failure() {
+    let aws = by_stages("LINEAR", [
+        stage("IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 10.0, &json!([])),
+        stage("ROLLBACK_IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 0.0, &json!([])),
+        Reply::json(&json!({"serviceDeployments": [{"serviceDeploymentArn": service_deployment_arn("new"),
+            "status": "ROLLBACK_SUCCESSFUL", "statusReason": "Service deployment rolled back because of an alarm.",
+            "alarms": {"status": "TRIGGERED", "triggeredAlarmNames": ["web-5xx"]}}]})),
+    ])
+    .start();
+    let output = pipe(&aws).run();
+    let plain = output.without_debug();
+    assert_eq!(output.code, Some(1), "{plain}");
+    assert!(
+        plain.contains("ECS rolled it back: Service deployment rolled back because of an alarm. (alarms: web-5xx)"),
+        "{plain}"
+    );
 }
 
 #[test]

@@ -212,6 +212,42 @@ fn the_command_runs_one_task_and_no_deploy() {
 }
 
 #[test]
+fn a_task_needs_no_service_when_it_is_told_its_network() {
+    let aws = with_task(0).start();
+    let run = || {
+        pipe(&aws)
+            .env("COMMAND", "run-task")
+            .env("RUN_TASK", "./manage.py migrate")
+            .env("SERVICE_NAME", "")
+            .env("IMAGE", "")
+    };
+    let output = run()
+        .env("TASK_DEFINITION", "web:6")
+        .env(
+            "NETWORK_CONFIGURATION",
+            r#"{"awsvpcConfiguration": {"subnets": ["subnet-7", "subnet-8"], "securityGroups": ["sg-7"]}}"#,
+        )
+        .run();
+    let plain = output.without_debug();
+    assert_eq!(output.code, Some(0), "{plain}");
+    assert_eq!(changes(&aws), ["RunTask"]);
+    assert!(aws.bodies("DescribeServices").is_empty());
+    let body = &aws.bodies("RunTask")[0];
+    assert_eq!(body["taskDefinition"], definition_arn(6));
+    assert_eq!(
+        body["networkConfiguration"]["awsvpcConfiguration"],
+        json!({"subnets": ["subnet-7", "subnet-8"], "securityGroups": ["sg-7"]})
+    );
+
+    // Without a service there is no definition that "runs now".
+    let output = run().run();
+    let plain = output.without_debug();
+    assert_eq!(output.code, Some(1), "{plain}");
+    assert!(plain.contains("TASK_DEFINITION"), "{plain}");
+    assert!(plain.trim_end().ends_with("nothing was changed"), "{plain}");
+}
+
+#[test]
 fn the_local_aws_runs_a_task_where_the_service_is() {
     let (step, before) = Step::with_service();
     let running = step

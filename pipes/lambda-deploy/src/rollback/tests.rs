@@ -30,13 +30,20 @@ fn previous(alias: &Alias, numbers: &[&str]) -> Result<String, String> {
 
 #[test]
 fn previous_is_what_the_alias_had_and_not_the_next_lower_number() {
-    let marked = alias("9", Some(Mark::Previous("5".to_owned())));
+    let mark = Mark::Previous {
+        of: "9".to_owned(),
+        version: "5".to_owned(),
+    };
+    let marked = alias("9", Some(mark.clone()));
     assert_eq!(previous(&marked, &["5", "8", "9"]).unwrap(), "5");
     let gone = previous(&marked, &["8", "9"]).unwrap_err();
     assert!(
         gone.starts_with("version 5, which the alias had before, does not exist any more"),
         "{gone}"
     );
+    // Somebody else has moved it on since, and left the description.
+    let moved = alias("10", Some(mark));
+    assert_eq!(previous(&moved, &["5", "8", "9", "10"]).unwrap(), "9");
 }
 
 #[test]

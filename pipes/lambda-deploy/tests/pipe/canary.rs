@@ -87,7 +87,7 @@ fn traffic_is_shifted_step_by_step() {
         descriptions[0].starts_with("[lambda-deploy: canary 2 after 1, run orders#7, until 20"),
         "{descriptions:?}"
     );
-    assert_eq!(descriptions[3], "[lambda-deploy: previous 1]");
+    assert_eq!(descriptions[3], "[lambda-deploy: 2, previous 1]");
     assert!(
         plain.contains(&format!(
             "version 2 of `{}`: 100 invocations, 0 errors, 0 throttles, p95 120 ms",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::testing::{Call, Pipe, Reply, Timeline};
 
-use crate::step::{Step, failed, last_line, succeeded};
+use crate::step::{Step, answering, failed, last_line, succeeded};
 
 fn deployment(status: &str, more: &Value) -> Reply {
     let mut info = json!({"deploymentId": "d-1", "status": status});
@@ -92,6 +92,34 @@ fn codedeploy_gets_both_versions_and_is_followed_to_the_end() {
         !changes.iter().any(|each| each.contains("/aliases")),
         "{changes:?}"
     );
+}
+
+/// CodeDeploy moves the alias and leaves its description, which remembers an earlier deploy.
+#[test]
+fn rollback_after_codedeploy_goes_to_the_version_before_it() {
+    let step = Step::new();
+    for code in ["one", "two", "three"] {
+        succeeded(&step.deploy(code).run());
+    }
+    let published = step.pipe().env("COMMAND", "update").env("ZIP_FILE", {
+        step.file("dist/app.py", answering("four"));
+        "dist"
+    });
+    succeeded(&published.run());
+    let path = format!("/2015-03-31/functions/{}/aliases/live", step.function);
+    assert_eq!(
+        step.alias("live")["Description"],
+        "[lambda-deploy: 3, previous 2]"
+    );
+    step.call("PUT", &path, &json!({"FunctionVersion": "4"}));
+    let output = step
+        .pipe()
+        .env("COMMAND", "rollback")
+        .env("ALIAS", "live")
+        .run();
+    let plain = succeeded(&output);
+    assert!(plain.contains("(from version 4 to version 3: "), "{plain}");
+    assert_eq!(step.alias("live")["FunctionVersion"], "3");
 }
 
 #[test]

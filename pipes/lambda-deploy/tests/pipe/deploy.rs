@@ -64,7 +64,7 @@ fn the_next_deploy_remembers_what_was_before_and_rollback_goes_there() {
     let function = &step.function;
     let alias = step.alias("live");
     assert_eq!(alias["FunctionVersion"], "2");
-    assert_eq!(alias["Description"], "Live [lambda-deploy: previous 1]");
+    assert_eq!(alias["Description"], "Live [lambda-deploy: 2, previous 1]");
 
     step.proxy.clear();
     let rollback = || {

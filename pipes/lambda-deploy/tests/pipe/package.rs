@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use shared::testing::{Output, Pipe};
+use serde_json::json;
+use shared::testing::{Output, Pipe, Reply};
 
 use crate::step::{Step, answering, failed, last_line, succeeded};
 
@@ -45,6 +46,54 @@ print(base64.b64encode(hashlib.sha256(open('code.zip', 'rb').read()).digest()).d
     let again = package(root.path()).env("ZIP_FILE", "code.zip").run();
     succeeded(&again);
     assert_eq!(sha256_of(&again), sha256_of(&output));
+}
+
+/// 260 MB of nothing are a small archive: only the limit of what is unpacked is in the way.
+#[test]
+fn an_account_with_other_limits_is_asked_for_them_only_then() {
+    let limits = |unzipped: u64| {
+        Step::scripted(|timeline, _| {
+            timeline.on(
+                "GET /2016-08-19/account-settings",
+                [Reply::json(&json!({"AccountLimit": {"CodeSizeUnzipped": unzipped, "CodeSizeZipped": 50 << 20,
+                    "TotalCodeSize": 75_u64 << 30, "ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}}))],
+            )
+        })
+    };
+    let large = |step: &Step| {
+        step.file("dist/app.py", answering("large"));
+        fs::File::create(step.directory.path().join("dist/model.bin"))
+            .and_then(|file| file.set_len(260 << 20))
+            .unwrap();
+    };
+    let update = |step: &Step| {
+        step.pipe()
+            .env("COMMAND", "update")
+            .env("ZIP_FILE", "dist")
+            .run()
+    };
+    let asked = |step: &Step| {
+        let all = step.proxy.operations();
+        all.iter()
+            .filter(|each| each.contains("account-settings"))
+            .count()
+    };
+
+    let step = limits(300 << 20);
+    large(&step);
+    succeeded(&update(&step));
+    assert_eq!(asked(&step), 1);
+
+    let step = limits(250 << 20);
+    large(&step);
+    let plain = failed(&update(&step));
+    assert!(plain.contains("250 MB"), "{plain}");
+    assert!(plain.trim_end().ends_with("nothing was changed"), "{plain}");
+
+    let step = limits(300 << 20);
+    step.file("dist/app.py", answering("small"));
+    succeeded(&update(&step));
+    assert_eq!(asked(&step), 0);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn ordinary(script: Script, function: &str) -> Script {
         .on("GET", "/aliases/live", [Reply::json(&alias)])
         .on("POST", "/versions", [Reply::json(&live(function, &version)).status(201)])
         .on("PUT", "/aliases/live", [Reply::json(
-            &json!({"Name": "live", "FunctionVersion": "2", "Description": "[lambda-deploy: previous 1]", "RevisionId": "a2"}),
+            &json!({"Name": "live", "FunctionVersion": "2", "Description": "[lambda-deploy: 2, previous 1]", "RevisionId": "a2"}),
         )])
 }
 
@@ -55,7 +55,7 @@ fn every_change_depends_on_the_revision_that_was_seen() {
     let flip = body("PUT", "/aliases/live");
     assert_eq!(
         flip,
-        json!({"FunctionVersion": "2", "Description": "[lambda-deploy: previous 1]", "RevisionId": "a1",
+        json!({"FunctionVersion": "2", "Description": "[lambda-deploy: 2, previous 1]", "RevisionId": "a1",
             "RoutingConfig": {"AdditionalVersionWeights": {}}})
     );
 }
@@ -183,7 +183,7 @@ fn an_alias_that_somebody_else_has_moved_is_left_to_them() {
 #[test]
 fn a_flip_whose_answer_was_lost_is_found_to_be_made() {
     let step = step(|script, function| {
-        let flipped = json!({"Name": "live", "FunctionVersion": "2", "Description": "[lambda-deploy: previous 1]", "RevisionId": "a2"});
+        let flipped = json!({"Name": "live", "FunctionVersion": "2", "Description": "[lambda-deploy: 2, previous 1]", "RevisionId": "a2"});
         ordinary(script, function)
             .on(
                 "PUT",

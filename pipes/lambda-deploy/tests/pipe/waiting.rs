@@ -295,6 +295,70 @@ fn a_version_that_never_becomes_active_gets_no_traffic() {
     assert_eq!(step.changes(), ["PUT /configuration", "POST /versions"]);
 }
 
+/// "After you enable SnapStart … publish a version … State is Pending while the snapshot is made" (Lambda developer guide).
+#[test]
+fn a_version_with_snap_start_gets_traffic_when_its_snapshot_is_there() {
+    let version = |state: &str, optimized: &str| {
+        json!({"Version": "1", "MemorySize": 256, "State": state,
+            "SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": optimized}})
+    };
+    let step = step(|script, function| {
+        let at = |members: Value| Reply::json(&live(function, &members));
+        let configured = json!({"MemorySize": 256, "SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}});
+        let alias = json!({"Name": "live", "FunctionVersion": "1", "RevisionId": "a1"});
+        script
+            .on("PUT", "/configuration", [at(configured.clone())])
+            .on(
+                "GET",
+                "/configuration",
+                [
+                    at(configured.clone()),
+                    at(configured),
+                    at(version("Pending", "Off")).times(3),
+                    at(version("Active", "On")),
+                ],
+            )
+            .on("GET", "/versions", [Reply::json(&json!({"Versions": []}))])
+            .on(
+                "GET",
+                "/aliases/live",
+                [Reply::error(404, "ResourceNotFoundException", "no alias")],
+            )
+            .on(
+                "POST",
+                "/versions",
+                [at(version("Pending", "Off")).status(201)],
+            )
+            .on("POST", "/aliases", [Reply::json(&alias).status(201)])
+    });
+    let output = deploying(&step).run();
+    let plain = succeeded(&output);
+    assert!(
+        plain.contains(&format!(
+            "Waiting for the snapshot of version 1 of `{}`, which takes minutes",
+            step.function
+        )),
+        "{plain}"
+    );
+    assert_eq!(
+        step.changes(),
+        ["PUT /configuration", "POST /versions", "POST /aliases"]
+    );
+    let requests = step.requests();
+    let published = requests
+        .iter()
+        .position(|each| each == "POST /versions")
+        .unwrap();
+    let pointed = requests
+        .iter()
+        .position(|each| each == "POST /aliases")
+        .unwrap();
+    let looks = requests[published..pointed]
+        .iter()
+        .filter(|each| each.starts_with("GET /configuration"));
+    assert_eq!(looks.count(), 4, "{requests:?}");
+}
+
 #[test]
 fn a_version_that_fails_gets_no_traffic() {
     let step = publishing(

@@ -291,7 +291,7 @@ fn an_answer_that_is_no_listing_is_no_empty_bucket() {
 }
 
 #[test]
-fn arguments_are_refused_and_the_version_is_told() {
+fn arguments_are_refused_and_version_and_variables_are_told() {
     let run = |argument: &str| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_s3-deploy"))
             .arg(argument)
@@ -310,10 +310,16 @@ fn arguments_are_refused_and_the_version_is_told() {
             format!("s3-deploy {}\n", env!("CARGO_PKG_VERSION"))
         )
     );
+    let (code, text) = run("--help");
+    assert_eq!(code, Some(0));
+    let entry = "\n  DELETE_LIMIT  [25%, at least 10]\n      more deletes, ";
+    assert!(text.contains(entry), "{text}");
     let (code, text) = run("deploy");
     assert_eq!(code, Some(1));
     assert!(
-        text.starts_with("✖ s3-deploy takes no arguments but `--version`, and was given `deploy`"),
+        text.starts_with(
+            "✖ s3-deploy takes no arguments but `--help` and `--version`, and was given `deploy`"
+        ),
         "{text}"
     );
 }

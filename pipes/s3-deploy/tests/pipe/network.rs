@@ -18,10 +18,25 @@ fn requests_go_through_the_proxy_of_the_environment() {
     let pipe = step.pipe().env("HTTP_PROXY", step.proxy.endpoint());
     let output = pipe
         .env("AWS_ENDPOINT_URL", "http://aws.invalid")
+        .env("ALLOW_HTTP", "true")
         .env("NO_PROXY", "other.invalid")
         .run();
     assert_eq!(output.code, Some(0), "{}", output.plain());
     assert_eq!(step.keys(), ["index.html"]);
+}
+
+#[test]
+fn a_way_that_others_can_read_is_refused_before_the_token_is_sent() {
+    let step = Step::new();
+    step.file("index.html", "x");
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+        let pipe = step.pipe().env("HTTP_PROXY", step.proxy.endpoint());
+        let output = pipe.env(name, "http://aws.invalid").run();
+        assert_eq!(output.code, Some(1), "{}", output.plain());
+        let refusal = format!("{name}:\n- unallowed value http://aws.invalid (it is not encr");
+        assert!(output.plain().contains(&refusal), "{}", output.plain());
+        assert_eq!(step.proxy.requests(), []);
+    }
 }
 
 #[test]
