@@ -337,7 +337,10 @@ pub(super) fn refusal(request: &Recorded, status: u16, code: &str, message: &str
     let (content_type, body) = if request.service == "s3" {
         ("application/xml", error)
     } else if is_query || request.service == "cloudfront" {
-        ("text/xml", format!("<ErrorResponse>{error}</ErrorResponse>"))
+        (
+            "text/xml",
+            format!("<ErrorResponse>{error}</ErrorResponse>"),
+        )
     } else {
         let value = json!({"__type": code, "message": message});
         ("application/x-amz-json-1.1", value.to_string())
