@@ -184,6 +184,21 @@ impl Reply {
         self
     }
 
+    /// The same for a hook of a [`Proxy`]; it is answered so whatever the request is.
+    ///
+    /// # Panics
+    /// For a reply that depends on the request.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        match self.kind {
+            Kind::Answer(answer) => Fault::Answer(answer),
+            Kind::Reset => Fault::Reset,
+            Kind::Error(..) | Kind::Forward | Kind::Made(_) => {
+                panic!("this reply depends on the request")
+            }
+        }
+    }
+
     fn new(kind: Kind) -> Self {
         Self {
             kind,
