@@ -110,7 +110,7 @@ impl Edits {
     /// by byte, in its place, and nothing is there that no edit put there.
     #[must_use]
     pub fn is_all(&self, text: &str, edited: &str) -> bool {
-        let (old, new) = (lines::split(text), lines::split(edited));
+        let (old, new) = (lines::with_end(text), lines::with_end(edited));
         let mut at = 0;
         for (index, line) in old.iter().enumerate() {
             let edit = self.0.get(&(index + 1));
@@ -129,9 +129,7 @@ impl Edits {
             }
             at += edit.after.len();
         }
-        let last_break =
-            |lines: &[lines::Line<'_>]| lines.last().map_or("\n", |line| line.ending).is_empty();
-        at == new.len() && last_break(&old) == last_break(&new)
+        at == new.len()
     }
 }
 
@@ -177,6 +175,13 @@ mod tests {
         let mut edits = Edits::default();
         edits.remove(2);
         assert_eq!(edits.apply("a\nb"), "a");
+        edits.remove(1);
+        assert_eq!(edits.apply("a\nb\n"), "");
+        let mut edits = Edits::default();
+        edits.remove(3);
+        assert_eq!(edits.apply("a\n\nb"), "a\n");
+        assert!(edits.is_all("a\n\nb", "a\n"));
+        assert!(!edits.is_all("a\n\nb", "a\n\n"));
         let mut edits = Edits::default();
         edits.insert_after(2, "c");
         assert_eq!(edits.apply("a\nb"), "a\nb\nc");

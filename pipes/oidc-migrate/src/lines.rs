@@ -30,6 +30,20 @@ pub fn split(text: &str) -> Vec<Line<'_>> {
     lines
 }
 
+/// The lines of a text, and what is behind the last break as one more, be it empty: two texts with the same lines are the
+/// same to their last byte.
+#[must_use]
+pub fn with_end(text: &str) -> Vec<Line<'_>> {
+    let mut lines = split(text);
+    if lines.last().is_none_or(|line| !line.ending.is_empty()) {
+        lines.push(Line {
+            content: "",
+            ending: "",
+        });
+    }
+    lines
+}
+
 /// Where in the line its character number `column` (from 0) begins, in bytes.
 #[must_use]
 pub fn byte_of(content: &str, column: usize) -> usize {

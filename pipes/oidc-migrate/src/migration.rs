@@ -9,7 +9,7 @@ use shared::{Failure, Journal, Outcome, log};
 use crate::diff;
 use crate::model::Checkout;
 use crate::pipe_edit::Target;
-use crate::plan::Item;
+use crate::plan::{COMMANDS_HINT, Item};
 use crate::rewrite::{self, Rewrite};
 use crate::tree::Fault;
 use crate::work_order;
@@ -80,6 +80,7 @@ pub fn plan(checkout: &Checkout, target: Target) -> Result<Vec<FilePlan>, Failur
 
 /// Prints diffs and what is left.
 pub fn print(plans: &[FilePlan]) {
+    let mut keys_are_needed = false;
     for plan in plans {
         let path = plan.path.display();
         let rewrite = match &plan.after {
@@ -92,6 +93,7 @@ pub fn print(plans: &[FilePlan]) {
                 continue;
             }
         };
+        keys_are_needed |= rewrite.keys_are_needed;
         let before = String::from_utf8_lossy(&plan.before);
         let diff = diff::unified(&plan.path, &before, &rewrite.text);
         if !diff.is_empty() {
@@ -105,6 +107,9 @@ pub fn print(plans: &[FilePlan]) {
                 log::line(format_args!("{path}:{line}: {title}: {step}{text}"));
             }
         }
+    }
+    if keys_are_needed {
+        log::line(format_args!("hint: {COMMANDS_HINT}"));
     }
 }
 

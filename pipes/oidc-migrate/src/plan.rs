@@ -28,6 +28,8 @@ pub struct Plan {
     pub left: Vec<Item>,
     /// What is worth a look afterwards.
     pub notes: Vec<Item>,
+    /// Whether commands work with access keys.
+    pub keys_are_needed: bool,
 }
 
 /// One line of a report.
@@ -331,6 +333,7 @@ impl Planning<'_> {
 
     /// Commands and images that still need keys: the step is not done, and the variables cannot be deleted yet.
     fn leave_commands(&self, plan: &mut Plan) {
+        plan.keys_are_needed = self.steps.iter().any(|step| !step.commands.is_empty());
         for step in self.steps {
             let mut left = |line, text| {
                 plan.left.push(Item {
@@ -342,11 +345,7 @@ impl Planning<'_> {
             for command in &step.commands {
                 left(
                     command.line,
-                    format!(
-                        "`{}` still works with access keys: give it AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, \
-                         with the token in a file outside of the clone, before the keys are deleted",
-                        command.kind
-                    ),
+                    format!("{} still works with access keys", described(&command.kind)),
                 );
             }
             if let Some(image) = step.image.as_ref().filter(|image| !image.keys.is_empty()) {
@@ -358,6 +357,19 @@ impl Planning<'_> {
                 );
             }
         }
+    }
+}
+
+/// What of a plan's `left` can be done about commands.
+pub const COMMANDS_HINT: &str = "commands take a role too: export AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE before them, with \
+    $BITBUCKET_STEP_OIDC_TOKEN in a file outside of the clone; until then their access keys cannot be deleted";
+
+/// A program in backticks, a description as it is.
+fn described(kind: &str) -> String {
+    match kind {
+        "export of a key" => "a line that sets a key".to_owned(),
+        "use of a key" => "a line that names a key".to_owned(),
+        program => format!("`{program}`"),
     }
 }
 

@@ -163,8 +163,8 @@ impl PipelineFile {
 /// When it is not UTF-8, which is all that Bitbucket takes.
 pub fn text(bytes: &[u8]) -> Result<&str, Fault> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let before = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n');
+        let line = before.count();
         Fault::new(line, "not UTF-8")
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
@@ -271,15 +271,12 @@ fn variables(tree: &Tree, mapping: NodeId) -> Vec<Variable> {
     let entries = tree.entries(mapping).into_iter();
     let variable = |entry: crate::tree::Entry| {
         let name = tree.text(entry.key)?.to_owned();
-        let values: Vec<String> = match tree.text(entry.value) {
-            Some(text) => vec![text.to_owned()],
-            None => {
-                let items = tree.items(entry.value).iter();
-                items
-                    .filter_map(|&item| Some(tree.text(item)?.to_owned()))
-                    .collect()
-            }
+        let items: &[NodeId] = match tree.text(entry.value) {
+            Some(_) => &[entry.value],
+            None => tree.items(entry.value),
         };
+        let values = items.iter().filter_map(|&item| tree.text(item));
+        let values: Vec<String> = values.map(str::to_owned).collect();
         let is_secret = looks_like_key(&name);
         Some(Variable {
             line: tree.line(entry.key),

@@ -1,6 +1,7 @@
 //! A folder of clones: each is planned, and written if that is wanted, as if it were alone, and one table ends it all. A
 //! clone that cannot be done is a row of the table and holds up no other.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use shared::{Failure, Journal, Outcome, log};
@@ -136,9 +137,10 @@ fn table(rows: &[Row]) -> String {
             done,
             left,
         } = count;
-        table.push_str(&format!(
+        let _ = write!(
+            table,
             "\n{name:width$}  {files:>5}  {changed:>7}  {done:>5}  {left:>4}  {result}"
-        ));
+        );
     }
     table
 }

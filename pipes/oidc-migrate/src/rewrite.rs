@@ -18,6 +18,8 @@ pub struct Rewrite {
     pub left: Vec<Item>,
     /// What is worth a look afterwards.
     pub notes: Vec<Item>,
+    /// Whether commands of the file work with access keys, done or not.
+    pub keys_are_needed: bool,
 }
 
 /// Edits a text and keeps whose pipes it uses.
@@ -49,6 +51,7 @@ pub fn for_target(text: &str, target: Target) -> Result<Rewrite, Fault> {
     let mut rewrite = Rewrite {
         text: text.to_owned(),
         left: plan.left,
+        keys_are_needed: plan.keys_are_needed,
         ..Rewrite::default()
     };
     if plan.edits.is_empty() {

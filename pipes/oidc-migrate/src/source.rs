@@ -90,40 +90,7 @@ impl<'text> Source<'text> {
             .iter()
             .find(|&&(key, value)| self.tree.text(key) == Some("name") && self.is_short(value));
         if self.tree.node(step).is_flow {
-            if self.tree.node(step).start.line != self.tree.end(step).line {
-                return Err("the step is in flow style (`{…}`) over several lines".to_owned());
-            }
-            let quote = if self
-                .written(first)
-                .is_some_and(|text| text.starts_with('"'))
-            {
-                "\""
-            } else {
-                ""
-            };
-            let (line, at, text) = match name {
-                Some(&(_, value)) => {
-                    let end = self
-                        .bytes(value)
-                        .ok_or("its name is over several lines")?
-                        .end;
-                    (
-                        self.tree.line(value),
-                        end,
-                        format!(", {quote}oidc{quote}: true"),
-                    )
-                }
-                None => {
-                    let start = self.before(first).len();
-                    (
-                        self.tree.line(first),
-                        start,
-                        format!("{quote}oidc{quote}: true, "),
-                    )
-                }
-            };
-            edits.splice(line, at..at, text);
-            return Ok(edits);
+            return self.add_oidc_to_flow(step, first, name.map(|&(_, value)| value));
         }
         let line = self.tree.line(first);
         let indentation = " ".repeat(self.tree.node(first).start.column);
@@ -147,6 +114,34 @@ impl<'text> Source<'text> {
         } else {
             return Err("its first entry does not begin a line".to_owned());
         }
+        Ok(edits)
+    }
+
+    fn add_oidc_to_flow(
+        &self,
+        step: NodeId,
+        first: NodeId,
+        name: Option<NodeId>,
+    ) -> Result<Edits, String> {
+        if self.tree.node(step).start.line != self.tree.end(step).line {
+            return Err("the step is in flow style (`{…}`) over several lines".to_owned());
+        }
+        let is_json = self
+            .written(first)
+            .is_some_and(|text| text.starts_with('"'));
+        let entry = if is_json {
+            "\"oidc\": true"
+        } else {
+            "oidc: true"
+        };
+        let (at, text) = if let Some(value) = name {
+            let bytes = self.bytes(value).ok_or("its name is over several lines")?;
+            (bytes.end, format!(", {entry}"))
+        } else {
+            (self.before(first).len(), format!("{entry}, "))
+        };
+        let mut edits = Edits::default();
+        edits.splice(self.tree.line(first), at..at, text);
         Ok(edits)
     }
 

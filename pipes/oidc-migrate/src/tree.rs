@@ -156,6 +156,7 @@ impl Tree {
     }
 
     /// All nodes in the order of the text.
+    #[must_use]
     pub fn ids(&self) -> std::ops::Range<NodeId> {
         0..self.nodes.len()
     }
