@@ -65,8 +65,15 @@ fn actions(request: &Recorded) -> Vec<String> {
 
 /// By the table "Amazon S3 API operations and permissions" of S3's user guide.
 fn s3(request: &Recorded) -> Vec<&'static str> {
-    let is_object =
-        request.path.trim_start_matches('/').contains('/') && !request.path.ends_with('/');
+    // The bucket is the first part of the host, or of the path.
+    let host = request.headers.get("host").map_or("", String::as_str);
+    let path = request.path.trim_start_matches('/');
+    let key = if host.contains(".s3.") {
+        path
+    } else {
+        path.split_once('/').map_or("", |(_, key)| key)
+    };
+    let is_object = !key.is_empty();
     let has = |name: &str| {
         request
             .query
