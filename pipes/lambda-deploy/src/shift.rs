@@ -10,8 +10,8 @@ use shared::{Failure, Journal};
 
 use self::back::all_back;
 use self::moving::Moving;
-use self::watch::watch;
 pub use self::watch::check_sight;
+use self::watch::watch;
 use crate::aws::Wanted;
 use crate::canary::Run;
 use crate::code_deploy::{self, Group, Order};
