@@ -3,6 +3,7 @@
 
 mod simulate;
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -177,10 +178,11 @@ fn shown(claims: &Claims, environment: &Environment) -> String {
         text.push_str("\n  AWS documents no answer to a list of audiences: use `oidc: true` without `audiences` for steps that go to AWS");
     }
     if !claims.unknown.is_empty() {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n  claims that tokens of Bitbucket were not known to have: {}",
             claims.unknown.join(", ")
-        ));
+        );
     }
     text
 }

@@ -14,6 +14,7 @@ mod policy;
 mod roles;
 mod text;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use shared::log;
@@ -183,9 +184,9 @@ fn remarks(stack: &Stack, blanks: &[String]) -> String {
     let mut out = String::new();
     let mut list = |title: &str, lines: &[String]| {
         if !lines.is_empty() {
-            out += &format!("\n# {title}\n");
+            let _ = writeln!(out, "\n# {title}");
             for line in lines {
-                out += &format!("#   {line}\n");
+                let _ = writeln!(out, "#   {line}");
             }
         }
     };

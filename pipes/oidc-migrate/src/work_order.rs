@@ -166,7 +166,8 @@ pub fn text(checkout: &Checkout) -> String {
 }
 
 fn list(items: &BTreeSet<String>) -> String {
-    items.iter().map(|item| format!("\n   - {item}")).collect()
+    let add = |list: String, item: &String| list + "\n   - " + item;
+    items.iter().fold(String::new(), add)
 }
 
 fn variable_for_roles(environments: &[&str], has_plain_steps: bool) -> String {

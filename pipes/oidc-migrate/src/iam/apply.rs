@@ -104,7 +104,7 @@ fn refuse_blanks(stack: &Stack) -> Result<(), Failure> {
         Failure::new("the file does not tell all that a policy needs, and neither do the options");
     Err(blanks
         .into_iter()
-        .fold(failure, |failure, blank| failure.fact(blank))
+        .fold(failure, Failure::fact)
         .hint("Repository settings → OpenID Connect in Bitbucket shows the UUIDs"))
 }
 

@@ -5,6 +5,8 @@ mod aws_cli;
 mod cloudformation;
 mod terraform;
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::names::Names;
@@ -73,9 +75,9 @@ fn head(stack: &Stack, how: &[&str]) -> String {
         out.push('\n');
     }
     for role in &stack.roles {
-        out.push_str(&format!("#\n# {}: {}\n", role.name, admits(role)));
+        let _ = writeln!(out, "#\n# {}: {}", role.name, admits(role));
         for pipe in &role.pipes {
-            out.push_str(&format!("#   {pipe}\n"));
+            let _ = writeln!(out, "#   {pipe}");
         }
     }
     out

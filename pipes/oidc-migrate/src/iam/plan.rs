@@ -107,7 +107,7 @@ impl Plan {
                 plan.actions.push(Action::AddAudience {
                     arn: write(&stack.provider_arn),
                     audience,
-                })
+                });
             }
             Some(_) => {}
         }

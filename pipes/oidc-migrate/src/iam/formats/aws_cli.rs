@@ -18,13 +18,13 @@ pub(super) fn write(stack: &Stack) -> String {
     ));
     out.push_str("set -euo pipefail\n\n");
     for (hole, name) in names.iter() {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            ": \"${{{name}:?set it to the {}}}\"\n",
+            ": \"${{{name}:?set it to the {}}}\"",
             names::description(hole)
         );
         if names::is_uuid(hole) {
-            let _ = write!(out, "{name}=$(tr -d '{{}}' <<<\"${name}\")\n");
+            let _ = writeln!(out, "{name}=$(tr -d '{{}}' <<<\"${name}\")");
         }
     }
     out.push_str("ACCOUNT=$(aws sts get-caller-identity --query Account --output text)\n");
@@ -56,9 +56,9 @@ pub(super) fn write(stack: &Stack) -> String {
             .environment
             .as_deref()
             .unwrap_or("steps without a deployment");
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "printf '%s  AWS_OIDC_ROLE_ARN of %s\\n' \"$(aws iam get-role --role-name {name} --query Role.Arn --output text)\" {}\n",
+            "printf '%s  AWS_OIDC_ROLE_ARN of %s\\n' \"$(aws iam get-role --role-name {name} --query Role.Arn --output text)\" {}",
             word(of)
         );
     }

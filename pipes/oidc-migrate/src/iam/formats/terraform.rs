@@ -57,9 +57,9 @@ pub(super) fn write(stack: &Stack) -> String {
                 hcl(&policy, 1)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             outputs,
-            "    {} = aws_iam_role.{label}.arn\n",
+            "    {} = aws_iam_role.{label}.arn",
             quoted(
                 role.environment
                     .as_deref()

@@ -18,10 +18,7 @@ pub(super) fn rights(pipe: &Use<'_>, name: &str) -> Rights {
         }
         "ecr-push-image" => ecr(pipe),
         "code-deploy" => code_deploy(pipe),
-        "cloudformation-deploy" => Rights::Unknown(
-            "what it may do is decided by the template: every resource of the stack needs rights of its own",
-        ),
-        "sam-deploy" => Rights::Unknown(
+        "cloudformation-deploy" | "sam-deploy" => Rights::Unknown(
             "what it may do is decided by the template: every resource of the stack needs rights of its own",
         ),
         "elasticbeanstalk-deploy" => Rights::Unknown(
