@@ -151,13 +151,14 @@ fn lambda_deploy_deploys_its_function_and_no_other() {
     );
 }
 
+// An archive with nothing in it: its end record alone.
+const EMPTY: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+
 fn create_function(place: &Place, name: &str) {
     let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
     let role = place.aws.create_role("lambda-execution", &trust);
-    // An archive with nothing in it: its end record alone.
-    const EMPTY: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
     let document = serde_json::json!({
         "FunctionName": name, "Runtime": "python3.12", "Handler": "app.handler",
         "Role": role, "Code": {"ZipFile": EMPTY},
