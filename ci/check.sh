@@ -54,9 +54,6 @@ echo "$LOCAL_AWS_ENDPOINT"
 step "demo"
 ci/demo.sh shared/src
 
-step "tests"
-cargo test --locked --workspace --all-features
-
 step "images"
 skipped=0
 if docker info > /dev/null 2>&1; then
@@ -70,4 +67,19 @@ else
   echo "SKIPPED: no container engine answers, so no image was built and the $skipped tests of images did not run."
   echo '         eval "$(ci/engine.sh start)" starts one on Debian, as root; ci/engine.sh stop ends it.'
 fi
-printf '\nall green, %s tests skipped\n' "$skipped"
+
+step "the guide of oidc-migrate prints what its README says"
+ci/guide.sh
+
+step "tests"
+RECORDED_ACTIONS=$(mktemp)
+results=$(mktemp)
+export RECORDED_ACTIONS
+cargo test --locked --workspace --all-features | tee "$results"
+
+step "the lists from which policies are proven are those of the requests that the tests saw"
+ci/actions.sh compare "$RECORDED_ACTIONS"
+
+step "the sum of the tests"
+awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6 }
+  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$results"

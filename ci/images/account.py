@@ -21,7 +21,7 @@ class Account:
     def shared() -> "Account":
         return Account(os.environ["LOCAL_AWS_ENDPOINT"])
 
-    def __init__(self, endpoint: str, *, reached_at: str | None = None):
+    def __init__(self, endpoint: str):
         self.endpoint = endpoint
         # Calling it again changes nothing but the tokens; the name keeps apart what several runs make.
         self.name = f"images-{os.getpid()}-{time.time_ns() % 10**6}"
@@ -29,7 +29,7 @@ class Account:
         account = dict(line.split("=", 1) for line in lines.splitlines())
         names = [name for name in account if name.startswith(("AWS_", "BITBUCKET_"))]
         #: The variables of a step that may deploy, without those of a pipe.
-        self.step = {name: account[name] for name in names} | {"AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": reached_at or endpoint}
+        self.step = {name: account[name] for name in names} | {"AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": endpoint}
         self.allow(account["AWS_OIDC_ROLE_ARN"].split("/")[-1])
 
     def client(self, service: str):

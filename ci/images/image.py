@@ -46,9 +46,10 @@ class Image:
         return f"keylesspipes/{self.pipe}:{VERSION}"
 
     def run(self, *arguments: str, code: int | None = 0, options: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> Run:
-        """Runs it on the host's network, where the servers of a test listen on loopback."""
+        """Runs it on the host's network, where the servers of a test listen on loopback; without variables on none."""
         variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
-        return docker("run", "--rm", "--network=host", *variables, *options, self.name, *arguments, code=code)
+        network = "--network=host" if environment else "--network=none"
+        return docker("run", "--rm", network, *variables, *options, self.name, *arguments, code=code)
 
     def configuration(self) -> dict:
         return json.loads(docker("image", "inspect", "--format", "{{json .Config}}", self.name).text)

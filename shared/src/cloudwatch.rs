@@ -29,8 +29,9 @@ use aws_types::region::SigningRegion;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::attempts::LogRequests;
 use crate::aws::endpoint_of;
-use crate::explain::{Explain, LogRequests};
+use crate::explain::Explain;
 use crate::failure::Failure;
 
 /// "The maximum number of alarm names is 100" (API reference of CloudWatch, DescribeAlarms).

@@ -1,19 +1,13 @@
 //! AWS errors as one readable sentence: the SDK's own `Display` says only `service error`, and its long form
-//! dumps headers and body. Also the DEBUG line for each request, which shows neither.
+//! dumps headers and body.
 
 use std::fmt;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
-};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
+use crate::attempts::{Unanswered, follows_unanswered, is_without_connection};
 use crate::failure::{Failure, chain};
 
 /// What AWS answered, or that it did not, in our own words.
@@ -31,6 +25,8 @@ pub struct Refusal {
     pub region: Option<String>,
     /// Whether the request never left: it could not be built, or no connection came about.
     pub never_sent: bool,
+    /// Whether an earlier attempt of the request was sent and not answered, or with a 5xx.
+    pub unanswered_before: bool,
 }
 
 impl Refusal {
@@ -67,11 +63,28 @@ impl Refusal {
         action.contains(':').then_some(action)
     }
 
-    /// Whether it is certain that nothing was changed: AWS said no, or never heard of it. Without an answer
-    /// to a request that was sent, or with a 5xx, the change may have been made.
+    /// Whether AWS said no. That is all there is to know about a request that only reads.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        (300..500).contains(&self.status)
+    }
+
+    /// Whether it is certain that nothing was changed: AWS said no, or never heard of it, to every attempt. Without an
+    /// answer to one that was sent, or with a 5xx, the change may have been made, whatever was said to the next one.
     #[must_use]
     pub fn changed_nothing(&self) -> bool {
-        self.never_sent || (300..500).contains(&self.status)
+        (self.never_sent || self.is_refused()) && !self.unanswered_before
+    }
+
+    /// Whether AWS says that this machine's clock is another one than its own.
+    #[must_use]
+    pub fn is_of_clock(&self) -> bool {
+        let is_of_signature =
+            ["InvalidSignatureException", "SignatureDoesNotMatch"].contains(&self.code.as_str());
+        ["RequestTimeTooSkewed", "RequestExpired"].contains(&self.code.as_str())
+            || is_of_signature
+                && (self.message.contains("Signature expired")
+                    || self.message.contains("Signature not yet current"))
     }
 }
 
@@ -102,16 +115,15 @@ where
             .map(str::to_owned);
         let service = error.as_service_error();
         let metadata = service.map(ProvideErrorMetadata::meta);
-        let connection = match error {
-            SdkError::DispatchFailure(failure) => {
-                failure.as_connector_error().map(|cause| chain(cause))
-            }
+        let connector = match error {
+            SdkError::DispatchFailure(failure) => failure.as_connector_error(),
             _ => None,
         };
+        let connection = connector.map(|cause| chain(cause));
         let never_sent = matches!(error, SdkError::ConstructionFailure(_))
-            || connection
-                .as_ref()
-                .is_some_and(|causes| causes.contains("(Connect)"));
+            || connection.as_deref().is_some_and(is_without_connection);
+        let unanswered_before = connector.is_some_and(follows_unanswered)
+            || response.is_some_and(|response| response.extension::<Unanswered>().is_some());
         let message = match (metadata.and_then(|metadata| metadata.message()), error) {
             (Some(message), _) => message.to_owned(),
             (None, SdkError::ServiceError(_)) => String::new(),
@@ -131,6 +143,7 @@ where
             request_id: service.and_then(RequestId::request_id).map(str::to_owned),
             region,
             never_sent,
+            unanswered_before,
         }
     }
 }
@@ -175,6 +188,8 @@ pub fn explained(refusal: &Refusal, doing: impl fmt::Display, action: &str) -> F
     let failure = Failure::new(format!("{doing}: {refusal}")).passing(refusal.may_pass());
     if refusal.code.starts_with("ExpiredToken") {
         failure.hint("the session ended before the work did; ask for a longer one with AWS_OIDC_SESSION_DURATION")
+    } else if refusal.is_of_clock() {
+        failure.hint("the clock of this machine is off, and AWS refuses what was signed more than minutes ago or ahead; set it, or let the runner's host do so (NTP)")
     } else if refusal.is_denied() {
         // One request can need two actions, such as `iam:PassRole` beside the one that it is called by.
         let action = refusal.named_action().unwrap_or(action);
@@ -186,60 +201,6 @@ pub fn explained(refusal: &Refusal, doing: impl fmt::Display, action: &str) -> F
     } else {
         failure
     }
-}
-
-/// Logs each attempt of each request at DEBUG: method, path, status. The query is left out, since
-/// that of a presigned request is a credential, and so are headers and bodies.
-#[derive(Debug)]
-pub struct LogRequests;
-
-impl Intercept for LogRequests {
-    fn name(&self) -> &'static str {
-        "LogRequests"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        // A deploy of a hundred thousand files should not format as many lines that nobody reads.
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return Ok(());
-        }
-        let request = context.request();
-        let uri = request.uri();
-        let path = uri.split_once('?').map_or(uri, |(path, _query)| path);
-        let line = RequestLine(format!("{} {path}", request.method()));
-        config.interceptor_state().store_put(line);
-        Ok(())
-    }
-
-    fn read_after_attempt(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let Some(RequestLine(line)) = config.load::<RequestLine>() else {
-            return Ok(());
-        };
-        let status = context
-            .response()
-            .map(|response| response.status().as_u16());
-        let answer = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-        tracing::debug!("{line}: {answer}");
-        Ok(())
-    }
-}
-
-/// Method and path of the request under way; the request itself is gone when its answer is there.
-#[derive(Debug)]
-struct RequestLine(String);
-
-impl Storable for RequestLine {
-    type Storer = StoreReplace<Self>;
 }
 
 #[cfg(test)]
@@ -275,5 +236,46 @@ mod tests {
         assert_eq!(bare.to_string(), "HTTP status 502");
         assert!(explained(&bare, "could not look", "").may_pass());
         assert!(!explained(&refusal, "could not look", "").may_pass());
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_no_missing_permission() {
+        for (code, message, is_of_clock) in [
+            ("RequestTimeTooSkewed", "too large", true),
+            (
+                "InvalidSignatureException",
+                "Signature expired: 1 is now earlier than 2",
+                true,
+            ),
+            ("SignatureDoesNotMatch", "check your key", false),
+            ("AccessDenied", "Signature expired", false),
+        ] {
+            let refusal = Refusal {
+                code: code.to_owned(),
+                message: message.to_owned(),
+                status: 403,
+                ..Refusal::default()
+            };
+            let failure = explained(&refusal, "could not look", "s3:GetObject").to_string();
+            assert_eq!(
+                failure.contains("hint: the clock"),
+                is_of_clock,
+                "{failure}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_after_an_attempt_without_an_answer_is_not_certain() {
+        let refusal = Refusal {
+            status: 403,
+            ..Refusal::default()
+        };
+        assert!(refusal.is_refused() && refusal.changed_nothing());
+        let after = Refusal {
+            unanswered_before: true,
+            ..refusal
+        };
+        assert!(after.is_refused() && !after.changed_nothing());
     }
 }

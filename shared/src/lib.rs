@@ -20,6 +20,7 @@
 
 mod access;
 pub mod arn;
+mod attempts;
 pub mod aws;
 mod client;
 pub mod cloudwatch;
@@ -51,10 +52,11 @@ pub mod wait;
 mod web;
 
 pub use access::{Access, Settings, configure, known_variables};
+pub use attempts::LogRequests;
 pub use aws::{ATTEMPT_TIMEOUT, checksums_when_supported, has_own_endpoint};
 pub use aws_config::SdkConfig;
 pub use download::download;
-pub use explain::{Explain, LogRequests, Refusal, explained};
+pub use explain::{Explain, Refusal, explained};
 pub use failure::{Failure, chain};
 pub use journal::{Changes, Journal, Names, Pending};
 pub use report::Outcome;

@@ -40,18 +40,73 @@ impl Style {
 
     fn coloured(self, colour: u8, text: &str) {
         if self.colours {
-            line(format_args!("\x1b[{colour}m{text}\x1b[0m"));
+            print(format_args!("\x1b[{colour}m{}\x1b[0m", Visible(text)));
         } else {
             line(text);
         }
     }
 }
 
-/// Prints one line, or several. A reader that has gone away (`| head`) is no reason to stop a deploy.
+/// Prints one line, or several, with control characters made visible. A reader that has gone away (`| head`) is no
+/// reason to stop a deploy.
 pub fn line(text: impl fmt::Display) {
+    print(Visible(text));
+}
+
+fn print(text: impl fmt::Display) {
     // A plan of a million lines is made while it is written, and a call for each of them would be slow.
     let mut out = BufWriter::new(std::io::stdout().lock());
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// A name that others have given, such as that of an object in a bucket: line ends in it are made visible too, so that it
+/// cannot look like a line of the log.
+#[must_use]
+pub fn name(text: &str) -> impl fmt::Display {
+    fmt::from_fn(move |out| {
+        Escaping {
+            out,
+            also_lines: true,
+        }
+        .write_str(text)
+    })
+}
+
+/// A text of which nothing can move the cursor, change a colour or hide what stands before it.
+struct Visible<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Visible<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Escaping {
+            out,
+            also_lines: false,
+        };
+        write!(out, "{}", self.0)
+    }
+}
+
+/// Writes control characters as Rust does, `\u{1b}`; line ends and tabs only if they are to be.
+struct Escaping<'a, 'b> {
+    out: &'a mut fmt::Formatter<'b>,
+    also_lines: bool,
+}
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let is_hidden =
+            |each: char| each.is_control() && (self.also_lines || !matches!(each, '\n' | '\t'));
+        let mut rest = text;
+        while let Some(at) = rest.find(is_hidden) {
+            let (before, from) = rest.split_at(at);
+            self.out.write_str(before)?;
+            let mut characters = from.chars();
+            if let Some(hidden) = characters.next() {
+                write!(self.out, "{}", hidden.escape_default())?;
+            }
+            rest = characters.as_str();
+        }
+        self.out.write_str(rest)
+    }
 }
 
 /// Installs the printing of `tracing` events for the whole process; with `debug` also those of level DEBUG.
@@ -103,5 +158,27 @@ impl Visit for Message {
         } else {
             write!(self.0, " {}={value:?}", field.name())
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_moves_the_cursor() {
+        let text = "upload  a\u{1b}[2K.js\r\n\tb\u{9b}1A\0 \u{7f}ä";
+        assert_eq!(
+            Visible(text).to_string(),
+            "upload  a\\u{1b}[2K.js\\r\n\tb\\u{9b}1A\\u{0} \\u{7f}ä"
+        );
+    }
+
+    #[test]
+    fn a_name_is_no_line_of_the_log() {
+        assert_eq!(
+            name("a\nINFO: ✔ done\u{85}").to_string(),
+            "a\\nINFO: ✔ done\\u{85}"
+        );
     }
 }

@@ -99,19 +99,25 @@ pub fn variables<S: Settings>(input: &[u8], pipe: &'static str) {
     );
 }
 
-/// A document in JSON or YAML: what is read is the same when its JSON is read again.
+/// A document in JSON and in YAML: what is read is the same when its JSON is read again, and faults are in words.
 ///
 /// # Panics
 /// When it is not.
-pub fn document(text: &str, name: &str, environment: &Environment) {
-    let Ok(value) = document::read(name, text, environment) else {
+pub fn documents(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
         return;
     };
-    // What was filled in may look like a placeholder itself.
-    let printed = value.to_string().replace("${", "$${");
-    let again: Value = document::read("again.json", &printed, &Environment::default())
-        .unwrap_or_else(|failure| panic!("{printed}\n{failure}"));
-    assert_eq!(again, value);
+    let environment = Environment::from([("TAG", "1.2.3"), ("QUOTED", "\"a\": ${TAG}\n- b")]);
+    for name in ["a.json", "a.yaml", "a"] {
+        let Ok(value) = document::read(name, text, &environment) else {
+            continue;
+        };
+        // What was filled in may look like a placeholder itself.
+        let printed = value.to_string().replace("${", "$${");
+        let again: Value = document::read("again.json", &printed, &Environment::default())
+            .unwrap_or_else(|failure| panic!("{printed}\n{failure}"));
+        assert_eq!(again, value);
+    }
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -121,5 +127,11 @@ mod tests {
     #[test]
     fn the_corpus_of_tokens_holds() {
         replay("token", super::token);
+    }
+
+    #[test]
+    fn the_corpus_of_documents_holds() {
+        replay("document", super::documents);
+        replay("task-definition", super::documents);
     }
 }

@@ -17,10 +17,11 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use tokio::sync::Mutex;
 
 use crate::arn::{AccountId, RoleArn};
+use crate::attempts::LogRequests;
 use crate::aws::{AwsSettings, RENEW_BEFORE};
 use crate::credentials::{AccessKeys, Credentials, DEFAULT_DURATION, Source};
 use crate::diagnosis::{Diagnosis, Place, utc};
-use crate::explain::{Explain, LogRequests, Refusal};
+use crate::explain::{Explain, Refusal};
 use crate::failure::Failure;
 use crate::token::Token;
 

@@ -3,6 +3,7 @@
 //!
 //! Nothing here resets anything: each test has names of its own from [`unique`], so tests run side by side.
 
+mod actions;
 mod corpus;
 mod documentation;
 mod exchange;

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 /// A token that ended this long ago is refused without asking AWS. Less may be the runner's clock.
 const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
+/// The end of the year 9999, in seconds since 1970: no clock that this is compared with can show a later time.
+const LATEST: u64 = 253_402_300_799;
+
 /// The claims that Bitbucket's tokens are known to have; others are kept and shown as unknown.
 const KNOWN_CLAIMS: &[&str] = &[
     "iss",
@@ -217,6 +220,7 @@ fn seconds(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64
         // STS takes whole numbers only, although the RFC allows fractions.
         Some(value) => value
             .as_u64()
+            .filter(|seconds| *seconds <= LATEST)
             .map(Some)
             .ok_or(TokenFault::WrongType(name, "a whole number of seconds")),
     }
@@ -323,6 +327,7 @@ mod tests {
             ("sub", json!(["a"])),
             ("exp", json!("soon")),
             ("exp", json!(1.5)),
+            ("exp", json!(u64::MAX)),
             ("iat", json!(-1)),
             ("repositoryUuid", json!(7)),
         ] {

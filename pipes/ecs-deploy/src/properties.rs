@@ -17,7 +17,6 @@ pub fn definition(input: &[u8]) {
     };
     let environment = Environment::from([("TAG", "1.2.3"), ("QUOTED", "\"a\": ${TAG}\n- b")]);
     for name in ["task.json", "task.yaml"] {
-        shared::properties::document(text, name, &environment);
         let Ok(definition) = Definition::from_file(text, name, &environment) else {
             continue;
         };

@@ -10,6 +10,7 @@ mod invoke;
 mod layers;
 mod metrics;
 mod objects;
+mod rate;
 pub mod registry;
 mod urls;
 mod versions;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::config::{Builder, Region};
+use aws_smithy_runtime_api::shared::IntoShared;
 use shared::{Refusal, SdkConfig};
 
 pub use self::aliases::Wanted;
@@ -26,6 +28,8 @@ pub use self::code_deploy::CodeDeploy;
 pub use self::functions::Upload;
 pub use self::invoke::Invoked;
 pub use self::metrics::figures;
+
+use self::rate::AtRate;
 
 /// A zip of 50 MB in base64 on a slow line.
 const UPLOAD_TIMEOUT: Duration = Duration::from_mins(10);
@@ -45,7 +49,11 @@ impl Lambda {
             .to_builder()
             .region(Region::new(region.to_owned()))
             .build();
-        let settings = Builder::from(&sdk).interceptor(shared::LogRequests);
+        let mut settings = Builder::from(&sdk).interceptor(shared::LogRequests);
+        settings.set_http_client(
+            sdk.http_client()
+                .map(|client| AtRate::new(client).into_shared()),
+        );
         Self {
             client: Client::from_conf(settings.build()),
             sdk,

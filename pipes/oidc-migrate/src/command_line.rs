@@ -10,7 +10,7 @@ use shared::log::{self, Style};
 use shared::{Environment, Failure, Journal, Outcome};
 
 use crate::model::Checkout;
-use crate::{inspect, migration, variables};
+use crate::{check, doctor, iam, inspect, migration, variables, work_order};
 
 const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 
@@ -37,6 +37,14 @@ pub enum Command {
     Plan(migration::Arguments),
     /// Edit the files: with `--write` in place, without it as `plan` does.
     Rewrite(migration::RewriteArguments),
+    /// Print or create what AWS needs: identity provider, roles, trust and permission policies.
+    Iam(iam::Arguments),
+    /// Fail while a step still uses access keys.
+    Check(check::Arguments),
+    /// Say, from within a step, whether its token gets in.
+    Doctor(doctor::Arguments),
+    /// Print what to do, in the order in which nothing breaks.
+    WorkOrder,
 }
 
 /// Runs what the arguments or the environment of this process say.
@@ -64,7 +72,7 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    if let Some(document) = command_line.document() {
+    if let Some(document) = command_line.document(&environment) {
         return match document {
             Ok(text) => {
                 log::line(text.trim_end());
@@ -92,21 +100,31 @@ fn complain(environment: &Environment, failure: &Failure) -> ExitCode {
 
 impl CommandLine {
     /// The document that is asked for, if it is one.
-    fn document(&self) -> Option<Result<String, Failure>> {
+    fn document(&self, environment: &Environment) -> Option<Result<String, Failure>> {
+        let checkout = || Checkout::read(&self.repository);
         match &self.command {
-            Command::Inspect(arguments) if arguments.is_document() => Some(
-                Checkout::read(&self.repository).and_then(|checkout| arguments.document(&checkout)),
-            ),
+            Command::Inspect(arguments) if arguments.is_document() => {
+                Some(checkout().and_then(|checkout| arguments.document(&checkout)))
+            }
+            Command::Iam(arguments) if arguments.is_document() => {
+                Some(checkout().and_then(|checkout| arguments.document(&checkout, environment)))
+            }
+            Command::WorkOrder => Some(checkout().map(|checkout| work_order::text(&checkout))),
             _ => None,
         }
     }
 
-    #[expect(clippy::unused_async, reason = "the commands that ask AWS wait for it")]
-    async fn run(&self, _environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
+    async fn run(&self, environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
+        let checkout = || Checkout::read(&self.repository);
         match &self.command {
-            Command::Inspect(arguments) => arguments.run(&Checkout::read(&self.repository)?),
+            Command::Inspect(arguments) => arguments.run(&checkout()?),
             Command::Plan(arguments) => arguments.run(&self.repository, journal),
             Command::Rewrite(arguments) => arguments.run(&self.repository, journal),
+            Command::Iam(arguments) => arguments.run(&checkout()?, environment, journal).await,
+            Command::Check(arguments) => arguments.run(&checkout()?, environment, journal).await,
+            Command::Doctor(arguments) => arguments.run(&checkout()?, environment, journal).await,
+            // It is a document.
+            Command::WorkOrder => Ok(Outcome::default()),
         }
     }
 }

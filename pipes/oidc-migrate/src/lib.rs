@@ -2,11 +2,14 @@
 //! that has nothing to do with it. `main.rs` only calls [`command_line::main`].
 
 pub mod catalogue;
+pub mod check;
 pub mod command_line;
 pub mod commands;
 pub mod diff;
+pub mod doctor;
 pub mod edits;
 pub mod findings;
+pub mod iam;
 pub mod inspect;
 pub mod intent;
 pub mod keys;
@@ -26,4 +29,5 @@ pub mod translation;
 pub mod tree;
 pub mod variables;
 pub mod verify;
+pub mod work_order;
 pub mod write;

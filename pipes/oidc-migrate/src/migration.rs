@@ -12,6 +12,7 @@ use crate::pipe_edit::Target;
 use crate::plan::{COMMANDS_HINT, Item};
 use crate::rewrite::{self, Rewrite};
 use crate::tree::Fault;
+use crate::work_order;
 use crate::write::{self, WorkTree};
 
 /// The arguments of `plan`.
@@ -232,11 +233,14 @@ impl RewriteArguments {
             )
         } else if self.write {
             let written = write(repository, &plans, self.force, journal)?;
+            // From what the files were: the variables that are not named any more are those to delete.
+            log::line(work_order::text(&checkout).trim_end());
             format!(
                 "rewrote {written} of {} files with {} edits, {} things left",
                 count.files, count.done, count.left
             )
         } else {
+            log::line(work_order::text(&checkout).trim_end());
             format!(
                 "would rewrite {} of {} files with {} edits, {} things left; `rewrite --write` does it",
                 count.changed, count.files, count.done, count.left

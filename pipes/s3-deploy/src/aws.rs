@@ -106,7 +106,7 @@ impl Bucket {
             Ok(answer) => answer,
             Err(error) => {
                 let refusal = Refusal::from(&error);
-                if refusal.changed_nothing() {
+                if refusal.is_refused() {
                     return Ok(None);
                 }
                 return Err(explained(

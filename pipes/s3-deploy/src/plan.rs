@@ -317,6 +317,8 @@ impl Plan {
             }
         }
         for Deletion { name, .. } in &self.deletes {
+            // Anybody who may write to the bucket has given it.
+            let name = shared::log::name(name);
             writeln!(out, "delete  {}{name}", site.prefix)?;
         }
         let (uploads, headers) = self.counts();

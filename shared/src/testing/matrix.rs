@@ -12,6 +12,7 @@ use super::faults::{TROUBLES, Trouble};
 use super::proxy::Recorded;
 use super::subject::{Reported, Subject, Told, Trap};
 use super::{Output, Pipe};
+use crate::aws::ATTEMPT_TIMEOUT;
 
 /// Cells under way at once: they wait most of the time.
 const AT_ONCE: usize = 4;
@@ -68,7 +69,7 @@ struct Ending {
 #[track_caller]
 pub fn tried<S: Subject>(focus: Focus, deadline: Duration) {
     let counts = survey::<S>(deadline);
-    let cells = cells(&counts, focus);
+    let cells = cells(&counts, focus, deadline);
     let next = AtomicUsize::new(0);
     let endings = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -110,6 +111,9 @@ fn survey<S: Subject>(deadline: Duration) -> Vec<(String, usize)> {
     let mut counts: Vec<(String, usize)> = Vec::new();
     for request in subject.proxy().requests() {
         let call = S::call(&request);
+        if call.is_empty() {
+            continue;
+        }
         match counts.iter_mut().find(|(known, _)| *known == call) {
             Some((_, count)) => *count += 1,
             None => counts.push((call, 1)),
@@ -122,7 +126,7 @@ fn prepared(pipe: Pipe<'_>, deadline: Duration) -> Pipe<'_> {
     pipe.env("AWS_MAX_ATTEMPTS", ATTEMPTS).deadline(deadline)
 }
 
-fn cells(counts: &[(String, usize)], focus: Focus) -> Vec<Cell> {
+fn cells(counts: &[(String, usize)], focus: Focus, deadline: Duration) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (call, count) in counts {
         let places = [
@@ -136,9 +140,11 @@ fn cells(counts: &[(String, usize)], focus: Focus) -> Vec<Cell> {
             .filter(|(number, _)| numbers.insert(*number));
         for (number, place) in distinct.collect::<Vec<_>>() {
             for trouble in TROUBLES {
+                // Where it is an attempt's own limit that ends it, it takes minutes.
+                let is_long = trouble.name.starts_with("no answer") && deadline > ATTEMPT_TIMEOUT;
                 let is_chosen = match focus {
                     Focus::Everything => true,
-                    Focus::Call(chosen) if chosen == call => number + 1 == *count,
+                    Focus::Call(chosen) if chosen == call => number + 1 == *count && !is_long,
                     Focus::Call(_) => number == 0 && trouble.name == "reset after it was taken",
                 };
                 if is_chosen {

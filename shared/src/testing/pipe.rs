@@ -15,6 +15,7 @@ use super::{Output, Proxy, Running};
 #[derive(Debug)]
 pub struct Pipe<'proxy> {
     pub(super) program: PathBuf,
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     secrets: Vec<Hidden>,
     proxies: Vec<&'proxy Proxy>,
@@ -43,6 +44,7 @@ impl<'proxy> Pipe<'proxy> {
     pub fn new(program: impl AsRef<Path>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
             environment: BTreeMap::from([("DEBUG".to_owned(), "true".to_owned())]),
             secrets: Vec::new(),
             proxies: Vec::new(),
@@ -50,6 +52,14 @@ impl<'proxy> Pipe<'proxy> {
             current_dir: None,
             deadline: Duration::from_mins(2),
         }
+    }
+
+    /// Adds arguments, for a pipe that is a command-line tool too.
+    #[must_use]
+    pub fn args(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.extend(arguments);
+        self
     }
 
     /// Sets a variable. Tokens and keys are searched for in the output afterwards.
@@ -142,6 +152,7 @@ impl<'proxy> Pipe<'proxy> {
     pub fn spawn(self) -> Running<'proxy> {
         let mut command = Command::new(&self.program);
         command
+            .args(&self.arguments)
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::null())

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use self::sent::Sent;
+use super::actions;
 use super::exchange::{Answer, Headers, elements};
 
 mod sent;
@@ -359,6 +360,7 @@ impl Forwarding {
             body: Body::new(&body),
             status: None,
         };
+        actions::note(&recorded, &parts.headers);
         let number = {
             let mut notes = lock(&self.notes);
             notes.requests.push(recorded.clone());

@@ -83,10 +83,7 @@ impl<'proxy> Running<'proxy> {
     /// Sends a signal: `TERM`, as Bitbucket does when a step is stopped, or `INT`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        assert!(
-            self.try_signal(name),
-            "the pipe had ended before SIG{name}"
-        );
+        assert!(self.try_signal(name), "the pipe had ended before SIG{name}");
     }
 
     /// Sends a signal, `KILL` too; false if the pipe has ended. It is not waited for before, so the id is still its own.

@@ -38,7 +38,8 @@ impl Trap {
     }
 }
 
-/// What is there, by the name that the pipe has for it (a key, `the code of orders`), with its content or version.
+/// What is there, by the name that the pipe has for it (a key, `the code of orders`), with its content or version. Where
+/// the pipe has two names, one before and one after it is made, they stand with a `|` between them.
 pub type Things = BTreeMap<String, String>;
 
 /// A deploy that is about to change something.
@@ -55,7 +56,7 @@ pub trait Subject: Sync + Sized {
     /// The proxy of the run.
     fn proxy(&self) -> &Proxy;
 
-    /// What kind of call it is, such as `PUT page`: the rows of the table.
+    /// What kind of call it is, such as `PUT page`: the rows of the table. Empty for calls that another subject is for.
     fn call(request: &Recorded) -> String;
 
     /// What is there now.
@@ -90,14 +91,15 @@ impl Told {
         changed.dedup();
         let certain: Vec<&String> = self.changed.values().flatten().collect();
         let mut lies = Vec::new();
+        let is_of = |said: &String, name: &String| name.split('|').any(|name| said.contains(name));
         for name in &changed {
             let mut said = certain.iter().copied().chain(&self.perhaps_changed);
-            if !said.any(|said| said.contains(name.as_str())) {
+            if !said.any(|said| is_of(said, name)) {
                 lies.push(format!("`{name}` was changed, which is not said"));
             }
         }
         for said in &certain {
-            if !changed.iter().any(|name| said.contains(name.as_str())) {
+            if !changed.iter().any(|name| is_of(said, name)) {
                 lies.push(format!("`{said}` was not changed, though it is said"));
             }
         }

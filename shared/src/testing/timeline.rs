@@ -184,6 +184,21 @@ impl Reply {
         self
     }
 
+    /// The same for a hook of a [`Proxy`]; it is answered so whatever the request is.
+    ///
+    /// # Panics
+    /// For a reply that depends on the request.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        match self.kind {
+            Kind::Answer(answer) => Fault::Answer(answer),
+            Kind::Reset => Fault::Reset,
+            Kind::Error(..) | Kind::Forward | Kind::Made(_) => {
+                panic!("this reply depends on the request")
+            }
+        }
+    }
+
     fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -337,7 +352,10 @@ pub(super) fn refusal(request: &Recorded, status: u16, code: &str, message: &str
     let (content_type, body) = if request.service == "s3" {
         ("application/xml", error)
     } else if is_query || request.service == "cloudfront" {
-        ("text/xml", format!("<ErrorResponse>{error}</ErrorResponse>"))
+        (
+            "text/xml",
+            format!("<ErrorResponse>{error}</ErrorResponse>"),
+        )
     } else {
         let value = json!({"__type": code, "message": message});
         ("application/x-amz-json-1.1", value.to_string())

@@ -201,7 +201,9 @@ fn a_crash_loop_of_the_new_tasks_is_stopped_and_taken_back_by_code_deploy() {
             [Reply::json(&taken_back)],
         )
         .on(
-            Call::to("GetDeployment").holding("d-BACK"),
+            Call::to("GetDeployment")
+                .after("StopDeployment")
+                .holding("d-BACK"),
             [Reply::json(&back)],
         )
         .start();

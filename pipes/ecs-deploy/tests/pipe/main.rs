@@ -6,6 +6,7 @@ mod bad_input;
 mod code_deploy;
 mod deploy;
 mod failures;
+mod faults;
 mod pin;
 mod prune;
 mod report;

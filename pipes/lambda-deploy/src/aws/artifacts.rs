@@ -57,7 +57,7 @@ impl Lambda {
                     .hint("Lambda reads code from a bucket of its own region only; `{region}` in the name stands for that"));
                 }
                 // Absent, or not to be looked at: the upload will tell.
-                if refusal.changed_nothing() && refusal.status != 0 {
+                if refusal.is_refused() {
                     return Ok(false);
                 }
                 return Err(explained(

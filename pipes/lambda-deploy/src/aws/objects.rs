@@ -52,7 +52,7 @@ impl Lambda {
                     return Err(Failure::new(format!("there is no object `{shown}`"))
                         .hint("upload the zip first, in a step before this one; without `s3:ListBucket` an absent object would be a denied one"));
                 }
-                if refusal.changed_nothing() && refusal.status != 0 {
+                if refusal.is_refused() {
                     tracing::debug!("`{shown}` may not be looked at: {refusal}");
                     return Ok(None);
                 }

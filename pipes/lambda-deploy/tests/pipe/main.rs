@@ -9,6 +9,7 @@ mod canary;
 mod code_deploy;
 mod deploy;
 mod drop_in;
+mod faults;
 mod image;
 mod layer;
 mod package;

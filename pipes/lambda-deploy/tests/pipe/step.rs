@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use shared::testing::{Issuer, LocalAws, Output, Pipe, Proxy, Timeline, unique, uuid};
+use shared::testing::{
+    Fault, Issuer, LocalAws, Output, Pipe, Proxy, Recorded, Timeline, unique, uuid,
+};
 use tempfile::TempDir;
 
 pub struct Step {
@@ -48,6 +50,15 @@ impl Step {
         let aws = LocalAws::start();
         let proxy = script(&aws).start();
         Self::of(aws, unique("orders"), proxy)
+    }
+
+    /// A step before the local AWS alone, where `hook` may make requests fail; with a function of it.
+    pub fn hooked(hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        let aws = LocalAws::start();
+        let proxy = Proxy::with(aws.endpoint(), hook);
+        let step = Self::of(aws, unique("orders"), proxy);
+        step.create(&step.function);
+        step
     }
 
     fn of(aws: LocalAws, function: String, proxy: Proxy) -> Self {

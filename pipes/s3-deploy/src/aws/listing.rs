@@ -122,7 +122,7 @@ impl Bucket {
             .filter(|_| !refusal.is_denied())
             .or(named);
         match region {
-            Some(region) if refusal.changed_nothing() => {
+            Some(region) if refusal.is_refused() => {
                 Failure::new(format!("the bucket `{bucket}` is in region `{region}`"))
                     .hint(format!("set AWS_DEFAULT_REGION to `{region}`"))
             }

@@ -106,7 +106,10 @@ impl Bucket {
             .send()
             .await;
         match answer {
-            Ok(answer) => Ok(Some(answer.e_tag.unwrap_or_default())),
+            Ok(answer) => match answer.e_tag {
+                Some(etag) => Ok(Some(etag)),
+                None => Err(super::upload::without_etag(&self.shown(name))),
+            },
             Err(error) => {
                 let refusal = Refusal::from(&error);
                 // 412: it is another one now; 409: somebody writes it at this moment; 404: it was deleted.
@@ -141,7 +144,7 @@ impl Bucket {
             Ok(answer) => Ok(answer.e_tag() == Some(etag)),
             Err(error) => {
                 let refusal = Refusal::from(&error);
-                if refusal.changed_nothing() {
+                if refusal.is_refused() {
                     return Ok(false);
                 }
                 let doing = format!("could not look at `{}`", self.shown(name));

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use shared::{Failure, Journal, Refusal};
 
-use super::upload::{Wish, entry, room_for, timeouts, upload_failed, with_headers};
+use super::upload::{Wish, entry, room_for, timeouts, upload_failed, with_headers, without_etag};
 use super::{Bucket, settle};
 use crate::digest;
 use crate::manifest::Entry;
@@ -153,6 +153,9 @@ impl Bucket {
             .await;
         match answer {
             Ok(answer) => {
+                if answer.e_tag.is_none() {
+                    return Err(without_etag(&wish.key));
+                }
                 pending.done("uploaded", &wish.key);
                 let content = content_id(digest::short(&fingerprint.finalize()), object.shape);
                 Ok(entry(wish, file.size, answer.e_tag, content))

@@ -146,8 +146,9 @@ impl Bucket {
         }
         match request.send().await {
             Ok(answer) => {
+                let etag = answer.e_tag.ok_or_else(|| without_etag(&wish.key))?;
                 pending.done("uploaded", &wish.key);
-                Ok(entry(&wish, stored, answer.e_tag, content))
+                Ok(entry(&wish, stored, Some(etag), content))
             }
             Err(error) => {
                 let refusal = Refusal::from(&error);
@@ -255,6 +256,14 @@ pub(super) fn entry(wish: &Wish, size: u64, etag: Option<String>, content: Strin
         headers: wish.headers.digest(),
         phase: wish.phase,
     }
+}
+
+/// S3 and all that speak like it name what they have stored. Whatever has answered without that was not the store.
+pub(super) fn without_etag(key: &str) -> Failure {
+    Failure::new(format!(
+        "could not upload `{key}`: the answer has no ETag, so it is not of S3"
+    ))
+    .hint("something between the runner and S3 has answered in its place: check the proxy variables and AWS_ENDPOINT_URL")
 }
 
 pub(super) fn upload_failed(refusal: &Refusal, wish: &Wish) -> Failure {

@@ -43,6 +43,8 @@
 //! | what pages load exists | `links::it_is_a_refusal_before_any_change_if_the_user_wants_so` |
 //! | visitors get what was deployed | `visitors::nothing_is_deleted_until_the_cache_shows_the_new_page` |
 //! | SIGTERM and refusals in each phase | `phases::before_the_pages_the_old_site_is_live_and_whole` and its neighbours |
+//! | nothing untrue and nothing left behind, whatever goes wrong on the way | `faults::a_site_under_faults` |
+//! | whole for visitors, whenever a run is killed | `faults::a_site_whose_deploys_are_killed` |
 //! | stores that are not AWS | `stores::a_store_that_refuses_checksums_gets_the_md5_it_knows` |
 //! | the flags of `aws s3 sync` | `rules::extra_args_mean_what_they_mean_to_aws_s3_sync` |
 //! | all of it at random | `property::the_bucket_equals_the_tree_after_every_deploy` |
@@ -56,6 +58,7 @@ mod credentials;
 mod deletes;
 mod deploy;
 mod encrypted;
+mod faults;
 mod interrupted;
 mod links;
 mod manifest;

@@ -2,27 +2,12 @@
 //! all of this test alone, behind a proxy that counts the requests.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use shared::testing::{Fault, Issuer, LocalAws, Pipe, Proxy, Recorded, unique, uuid};
 use tempfile::TempDir;
 
-type Hook = Box<dyn Fn(&Recorded) -> Option<Fault> + Send>;
-
-/// What makes requests fail or wait once it is set, after runs that went well.
-#[derive(Clone, Default)]
-pub struct Trap(Arc<Mutex<Option<Hook>>>);
-
-impl Trap {
-    pub fn set(&self, hook: impl Fn(&Recorded) -> Option<Fault> + Send + 'static) {
-        *self.0.lock().unwrap() = Some(Box::new(hook));
-    }
-
-    pub fn clear(&self) {
-        *self.0.lock().unwrap() = None;
-    }
-}
+pub use shared::testing::Trap;
 
 pub struct Step {
     pub aws: LocalAws,
@@ -49,9 +34,12 @@ impl Step {
     /// The same with a trap that is not set yet.
     pub fn with_trap() -> (Self, Trap) {
         let trap = Trap::default();
-        let set = trap.clone();
-        let step = Self::with(move |request| set.0.lock().unwrap().as_ref()?(request));
-        (step, trap)
+        (Self::trapped(trap.clone()), trap)
+    }
+
+    /// The same with this trap.
+    pub fn trapped(trap: Trap) -> Self {
+        Self::with(move |request| trap.fault(request))
     }
 
     /// A step whose role admits the subjects that `pattern` makes of its repository and environment.
