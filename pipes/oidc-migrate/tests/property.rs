@@ -321,9 +321,9 @@ fn reduced(step: &Value) -> (Value, Vec<(bool, bool)>) {
             Some(Value::Mapping(variables)) => {
                 has.0 = KEYS.iter().any(|key| variables.contains_key(*key));
                 has.1 = variables.contains_key(ROLE);
-                KEYS.iter()
-                    .for_each(|key| drop(variables.shift_remove(*key)));
-                variables.shift_remove(ROLE);
+                for name in KEYS.iter().chain([&ROLE]) {
+                    variables.shift_remove(*name);
+                }
                 variables.is_empty()
             }
             Some(Value::Null) => true,
