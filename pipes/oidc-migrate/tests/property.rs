@@ -1,6 +1,8 @@
 //! Generated pipeline files: whatever their style, the tree differs only as intended, lines that have nothing to do with
 //! keys are byte-identical, each step whose pipe got a role gets a token, and a second run changes nothing.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a failed test")]
+
 use oidc_migrate::pipe_edit::Target;
 use oidc_migrate::rewrite;
 use proptest::prelude::*;
@@ -115,13 +117,13 @@ fn pipe() -> impl Strategy<Value = Pipe> {
             for entry in keys {
                 variables.insert(at.index(variables.len() + 1), entry);
             }
-            if has_role && noise % 4 == 0 {
+            if has_role && noise.is_multiple_of(4) {
                 variables.push((ROLE, format!("${ROLE}")));
             }
             Pipe {
                 reference,
                 variables,
-                is_flow: flow && noise % 3 == 0,
+                is_flow: flow && noise.is_multiple_of(3),
                 noise,
             }
         })
@@ -187,7 +189,7 @@ impl Writer {
     fn pipe(&mut self, depth: usize, pipe: &Pipe) {
         self.line(depth, &format!("- pipe: {}", pipe.reference));
         self.noise(pipe.noise, 4);
-        if pipe.variables.is_empty() && pipe.noise % 2 == 0 {
+        if pipe.variables.is_empty() && pipe.noise.is_multiple_of(2) {
             return;
         }
         if pipe.is_flow {
@@ -257,7 +259,7 @@ fn written(style: &Style, steps: &[Step]) -> String {
         if !step.is_anchored {
             writer.line(2, "- step:");
             writer.step(5, step);
-        } else if step.noise % 2 == 0 {
+        } else if step.noise.is_multiple_of(2) {
             writer.line(2, &format!("- step: *step{number}"));
         } else {
             writer.line(2, "- step:");
@@ -319,9 +321,9 @@ fn reduced(step: &Value) -> (Value, Vec<(bool, bool)>) {
             Some(Value::Mapping(variables)) => {
                 has.0 = KEYS.iter().any(|key| variables.contains_key(*key));
                 has.1 = variables.contains_key(ROLE);
-                KEYS.iter()
-                    .for_each(|key| drop(variables.shift_remove(*key)));
-                variables.shift_remove(ROLE);
+                for name in KEYS.iter().chain([&ROLE]) {
+                    variables.shift_remove(*name);
+                }
                 variables.is_empty()
             }
             Some(Value::Null) => true,

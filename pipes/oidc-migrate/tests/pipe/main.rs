@@ -1,5 +1,7 @@
 //! The binary as people run it: on a laptop with arguments, in a pipe with variables, on checkouts of all kinds.
 
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a failed test")]
+
 mod bad_input;
 mod inspect;
 mod rewrite;
