@@ -255,6 +255,8 @@ fn a_chain_of_roles_needs_only_its_beginning() {
 const WITHIN: &[&str] = &[
     // RegisterTaskDefinition, RunTask, CreateFunction and PutTargets hand roles over.
     "iam:PassRole",
+    // A chain of roles is followed by the crate that all pipes share; the tests of s3-deploy do it.
+    "sts:AssumeRole",
     // S3 encrypts and decrypts with the caller's rights.
     "kms:Decrypt",
     "kms:GenerateDataKey",
@@ -272,10 +274,12 @@ const WITHIN: &[&str] = &[
     "s3:ListBucket",
 ];
 
-/// Calls that are made for a hint only, and whose refusal changes nothing.
+/// What is no right that the pipe needs: calls for a hint only, whose refusal changes nothing, and rights of others.
 const FOR_A_HINT: &[&str] = &[
     // The names of other functions, when the one that is meant does not exist.
     "lambda:ListFunctions",
+    // Given to those who call a function's URL.
+    "lambda:InvokeFunctionUrl",
 ];
 
 /// Every variable that adds a right, with each command.
@@ -374,23 +378,38 @@ fn source_of(name: &str) -> String {
     texts.collect()
 }
 
+/// The actions that a pipe names when AWS denies one of its calls: literals such as `"ecs:UpdateService"`.
+fn named(source: &str) -> BTreeSet<&str> {
+    let literals = source.split('"').filter(|literal| {
+        literal.split_once(':').is_some_and(|(service, operation)| {
+            !service.is_empty()
+                && service
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && operation.starts_with(|first: char| first.is_ascii_uppercase())
+                && operation.bytes().all(|byte| byte.is_ascii_alphabetic())
+        })
+    });
+    literals.collect()
+}
+
 #[test]
 fn no_call_is_without_permission_and_no_permission_without_a_call() {
-    for (name, list) in [
+    for (name, recorded) in [
         (
             "s3-deploy",
             include_str!("../../../../s3-deploy/tests/actions.txt"),
         ),
         (
-            "ecs-deploy",
-            include_str!("../../../../ecs-deploy/tests/actions.txt"),
-        ),
-        (
             "lambda-deploy",
             include_str!("../../../../lambda-deploy/tests/actions.txt"),
         ),
+        // Of its requests no list is kept yet: what it names and calls stands in its source.
+        ("ecs-deploy", ""),
     ] {
-        let called: BTreeSet<&str> = list.lines().collect();
+        let source = source_of(name);
+        let recorded: BTreeSet<&str> = recorded.lines().collect();
+        let called: BTreeSet<&str> = recorded.union(&named(&source)).copied().collect();
         let allowed = all_rights(name);
         let missing: Vec<_> = called
             .difference(&allowed)
@@ -400,7 +419,6 @@ fn no_call_is_without_permission_and_no_permission_without_a_call() {
             missing.is_empty(),
             "{name} calls these without permission: {missing:?}"
         );
-        let source = source_of(name);
         let is_called = |action: &str| WITHIN.contains(&action) || source.contains(&method(action));
         let idle: Vec<_> = allowed
             .difference(&called)
