@@ -38,7 +38,8 @@ ci/base-images.sh python:3.11-slim-bookworm
 docker build --quiet --tag python-peer --file - ci/bench > /dev/null << 'DOCKERFILE'
 FROM python:3.11-slim-bookworm
 COPY cold-start.lock .
-RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r cold-start.lock
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: \
+      --no-binary bitbucket-pipes-toolkit -r cold-start.lock
 ENTRYPOINT ["aws"]
 DOCKERFILE
 

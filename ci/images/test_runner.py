@@ -25,7 +25,7 @@ HELPERS = [
     "docker-public.packages.atlassian.com/sox/atlassian/bitbucket-pipelines-docker-daemon:v25.0.5-tlsfalse-prod-stable",
 ]
 FOLDER = ROOT / "ci" / "images" / "runner"
-NAMES = ["s3-deploy", "ecs-deploy", "lambda-deploy"]
+NAMES = ["s3-deploy", "ecs-deploy", "lambda-deploy", "oidc-migrate"]
 
 
 @unittest.skipUnless(set(NAMES) <= set(PIPES), "not all of its pipes are among the images")
@@ -68,6 +68,7 @@ class Runner(unittest.TestCase):
             self.assertEqual(environment, {"GREETING": "hello"})
             self.assertEqual(account.live_version(), "2")
             self.assertEqual(text.count("(OIDC, until "), 3)
+            self.assertIn("✔ no step uses AWS access keys", text)
             token = account.step["BITBUCKET_STEP_OIDC_TOKEN"]
             self.assertNotIn(token, text.replace(f"BITBUCKET_STEP_OIDC_TOKEN={token}", ""))
 

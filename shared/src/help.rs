@@ -17,18 +17,23 @@ pub fn help(pipe: &str, version: &str, readme: &str) -> String {
          \x20 -h, --help     print this\n\
          \x20 -V, --version  print name and version\n\n"
     );
-    section(&mut text, variables(readme));
-    text.truncate(text.trim_end().len());
+    text.push_str(&variables(readme));
     text
 }
 
-/// The lines under `## Variables`.
-fn variables(readme: &str) -> impl Iterator<Item = &str> {
-    readme
+/// The section on variables alone, for a pipe that has arguments of its own.
+#[must_use]
+pub fn variables(readme: &str) -> String {
+    let lines = readme
         .lines()
         .skip_while(|line| *line != "## Variables")
         .skip(1)
-        .take_while(|line| !line.starts_with("## "))
+        .skip_while(|line| line.is_empty())
+        .take_while(|line| !line.starts_with("## "));
+    let mut text = String::new();
+    section(&mut text, lines);
+    text.truncate(text.trim_end().len());
+    text
 }
 
 fn first_paragraph(readme: &str) -> String {

@@ -32,7 +32,7 @@ mod download;
 pub mod edits;
 mod explain;
 mod failure;
-mod help;
+pub mod help;
 mod journal;
 pub mod log;
 mod pipeline_file;

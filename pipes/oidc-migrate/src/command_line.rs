@@ -18,7 +18,12 @@ const PIPE: (&str, &str) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
 ///
 /// Without arguments it is a pipe: COMMAND and the other variables of its README say what it does.
 #[derive(Debug, Parser)]
-#[command(name = PIPE.0, version, disable_help_subcommand = true)]
+#[command(
+    name = PIPE.0,
+    version,
+    disable_help_subcommand = true,
+    after_long_help = shared::help::variables(include_str!("../README.md"))
+)]
 pub struct CommandLine {
     /// The checkout to work on.
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
