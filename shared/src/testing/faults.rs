@@ -78,7 +78,7 @@ pub(super) const TROUBLES: &[Trouble] = &[
         taken(Fault::Status(500, String::new()))
     }),
     for_good("connection refused for good", |_, _| {
-        Fault::Down(Duration::from_secs(60))
+        Fault::Down(Duration::from_mins(1))
     }),
     for_good("reset for good, after it was taken", |_, _| {
         taken(Fault::Reset)
