@@ -14,6 +14,8 @@ use crate::variables::Environment;
 
 use placeholders::Filling;
 
+pub(crate) use yaml::too_deep;
+
 /// A place in a text, both from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {

@@ -3,10 +3,15 @@
 
 use saphyr::{LoadableYamlNode, MarkedYaml};
 
+use crate::document::too_deep;
+
 /// The step to which `oidc: true` has to be added, such as "the step `Deploy` in line 12 of …"; several
 /// if it cannot be told which one runs, nothing if none can be found.
 #[must_use]
 pub fn step_without_oidc(text: &str, pipe: &str, environment: Option<&str>) -> Option<String> {
+    if too_deep(text).is_some() {
+        return None;
+    }
     let documents = MarkedYaml::load_from_str(text).ok()?;
     let mut steps = Vec::new();
     for document in &documents {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use saphyr::{MarkedYaml, Scalar, ScalarStyle, Tag, YamlData, YamlLoader};
-use saphyr_parser::{Marker, Parser, ScanError};
+use saphyr_parser::{Event, Marker, Parser, ScanError};
 use serde_json::{Map, Number, Value};
 
 use super::placeholders::Filling;
@@ -12,10 +12,21 @@ use super::{Fault, Place};
 
 /// Brings in the entries of another mapping: <https://yaml.org/type/merge.html>.
 const MERGE: &str = "<<";
+/// Lists and mappings in each other: somewhat less than a reader of JSON takes, and more than any API does.
+const DEEPEST: usize = 100;
+/// Nodes that aliases may stand for.
+const ALIASED: usize = 10_000;
 
 pub(super) fn read(text: &str, filling: &mut Filling<'_>) -> Result<Value, Fault> {
+    if let Some(marker) = too_deep(text) {
+        return Err(Fault {
+            place: place(marker),
+            text: TOO_DEEP.to_owned(),
+        });
+    }
     let mut loader = YamlLoader::<MarkedYaml<'_>>::default();
     loader.early_parse(false);
+    loader.alias_limit(ALIASED);
     let loaded = Parser::new_from_str(text).load(&mut loader, true);
     let error = loaded.err().or_else(|| loader.error().cloned());
     if let Some(error) = error {
@@ -27,7 +38,12 @@ pub(super) fn read(text: &str, filling: &mut Filling<'_>) -> Result<Value, Fault
     };
     match loader.into_documents().as_slice() {
         [] => Err(fault(1, "there is nothing in it")),
-        [document] => Reading { text, filling }.value(document),
+        [document] => Reading {
+            text,
+            filling,
+            depth: 0,
+        }
+        .value(document),
         [_, second, ..] => Err(fault(
             second.span.start.line(),
             "a second document begins, and only one is expected",
@@ -35,13 +51,46 @@ pub(super) fn read(text: &str, filling: &mut Filling<'_>) -> Result<Value, Fault
     }
 }
 
+const TOO_DEEP: &str = "lists and mappings are nested more than 100 deep";
+
+/// Where a text is nested so deep that readers of it, which call themselves, would run out of stack: a process that does
+/// ends without a word. The parser's events come one by one, at any depth.
+pub(crate) fn too_deep(text: &str) -> Option<Marker> {
+    let mut depth = 0_usize;
+    for event in Parser::new_from_str(text) {
+        // What is wrong with it is said by whoever reads it.
+        let (event, span) = event.ok()?;
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Some(span.start);
+        }
+    }
+    None
+}
+
 struct Reading<'a, 'b> {
     text: &'a str,
     filling: &'a mut Filling<'b>,
+    depth: usize,
 }
 
 impl Reading<'_, '_> {
     fn value(&mut self, node: &MarkedYaml<'_>) -> Result<Value, Fault> {
+        // Aliases of aliases can be deeper than the text.
+        if self.depth > DEEPEST {
+            return Err(at(node, TOO_DEEP));
+        }
+        self.depth += 1;
+        let value = self.value_here(node);
+        self.depth -= 1;
+        value
+    }
+
+    fn value_here(&mut self, node: &MarkedYaml<'_>) -> Result<Value, Fault> {
         match &node.data {
             YamlData::Representation(text, style, tag) => {
                 self.scalar(node, text, *style, tag.as_ref())
