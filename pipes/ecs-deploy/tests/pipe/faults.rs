@@ -88,10 +88,15 @@ impl Subject for Services {
         if revisions.len() > 2 {
             left.push(format!("revisions {revisions:?}"));
         }
-        let tasks = self.tasks();
-        // The step's token starts one task, however often it is asked for.
-        if tasks.len() > 1 {
-            left.push(format!("tasks {tasks:?}"));
+        // ECS starts one task for a token, however often it is asked for; the local AWS does not know tokens.
+        let asked = self.step.bodies("RunTask");
+        let mut tokens: Vec<String> = asked
+            .iter()
+            .map(|body| body["clientToken"].to_string())
+            .collect();
+        tokens.dedup();
+        if tokens.len() > 1 {
+            left.push(format!("tasks of the tokens {tokens:?}"));
         }
         left
     }

@@ -11,7 +11,7 @@ use shared::testing::{
 use crate::step::{Step, succeeded, text_of};
 
 /// Longer than DEPLOY_TIMEOUT and the cleaning up after it.
-const DEADLINE: Duration = Duration::from_secs(45);
+const DEADLINE: Duration = Duration::from_secs(58);
 
 /// Version 1 live, and new code and memory about to become version 2, after a smoke test and half of the traffic.
 struct Function(Step);
@@ -21,8 +21,7 @@ impl Function {
         self.0
             .deploy(word)
             .env("MEMORY_SIZE", memory)
-            .env("WAIT_TIMEOUT", "10")
-            .env("DEPLOY_TIMEOUT", "15")
+            .env("WAIT_TIMEOUT", "60")
             .env("SMOKE_TEST", "event.json")
             .env("SMOKE_EXPECT", format!("$.body.word={word}"))
     }
@@ -40,7 +39,9 @@ impl Subject for Function {
     }
 
     fn pipe(&self) -> Pipe<'_> {
-        self.deploy("new", "256").env("CANARY", "50% 1s, 100% 1s")
+        self.deploy("new", "256")
+            .env("CANARY", "50% 1s, 100% 1s")
+            .env("DEPLOY_TIMEOUT", "30")
     }
 
     fn proxy(&self) -> &Proxy {

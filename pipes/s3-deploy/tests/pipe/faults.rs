@@ -89,12 +89,19 @@ impl Subject for Site {
     }
 
     fn things(&self) -> Things {
-        things(&self.step)
+        let mut things = things(&self.step);
+        let path = format!(
+            "/2020-05-31/distribution/{}/invalidation",
+            self.distribution
+        );
+        let told = self.step.aws.call("cloudfront", "GET", &path, &[], b"");
+        let count = told.text().matches("<InvalidationSummary>").count();
+        things.insert(self.distribution.clone(), count.to_string());
+        things
     }
 
-    fn is_wrong(&self, things: &Things) -> Option<String> {
-        let wished = Self::release();
-        let keys: Vec<&str> = things.keys().map(String::as_str).collect();
+    fn is_wrong(&self, _: &Things) -> Option<String> {
+        let (wished, keys) = (Self::release(), self.step.keys());
         if keys != wished.keys().copied().collect::<Vec<_>>() {
             return Some(format!("the bucket holds {keys:?}"));
         }
