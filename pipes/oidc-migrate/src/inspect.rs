@@ -56,16 +56,16 @@ impl Arguments {
     /// # Errors
     /// Never: what was found is no failure of looking.
     pub fn run(&self, checkout: &Checkout) -> Result<Outcome, Failure> {
-        log::line(text(checkout).trim_end());
+        let findings = findings::find(checkout);
+        log::line(text(checkout, &findings).trim_end());
         Ok(Outcome {
-            summary: summary(checkout),
+            summary: summary(checkout, &findings),
             ..Outcome::default()
         })
     }
 }
 
-fn summary(checkout: &Checkout) -> String {
-    let findings = findings::find(checkout);
+fn summary(checkout: &Checkout, findings: &[Finding<'_>]) -> String {
     let with_keys = findings
         .iter()
         .filter(|finding| finding.rule.level() == Level::Error);
@@ -81,15 +81,17 @@ fn summary(checkout: &Checkout) -> String {
 }
 
 /// The steps that have to do with AWS, then the findings.
-fn text(checkout: &Checkout) -> String {
+fn text(checkout: &Checkout, findings: &[Finding<'_>]) -> String {
     let mut text = String::new();
-    let findings = findings::find(checkout);
     for file in &checkout.files {
         let _ = writeln!(text, "{}", file.path.display());
         for step in file.steps.iter().filter(|step| concerns_aws(step)) {
             let _ = writeln!(text, "  {}", step_line(step));
         }
-        for finding in findings.iter().filter(|finding| finding.path == file.path) {
+        // They are in the order of their paths: those of one file stand together.
+        let first = findings.partition_point(|finding| finding.path < file.path.as_path());
+        let of_file = findings[first..].iter();
+        for finding in of_file.take_while(|finding| finding.path == file.path) {
             let _ = writeln!(text, "{}", finding_line(finding));
         }
         text.push('\n');
