@@ -260,7 +260,7 @@ mod tests {
                 "PATCH",
                 "/2015-03-31/functions/web",
                 &[],
-                "lambda:?",
+                "lambda:? PATCH /2015-03-31/functions/web",
             ),
             (
                 "cloudfront",

@@ -116,12 +116,7 @@ impl LocalAws {
     /// Calls an action of IAM; true unless what it would create exists.
     #[track_caller]
     fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> bool {
-        let mut form = format!("Action={action}&Version=2010-05-08");
-        for (name, value) in parameters {
-            let _ = write!(form, "&{name}={}", encoded(value, ""));
-        }
-        let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let answer = self.call("iam", "POST", "/", &headers, form.as_bytes());
+        let answer = self.ask_iam(action, parameters);
         let exists = answer.text().contains("EntityAlreadyExists");
         assert!(
             answer.status < 300 || exists,
@@ -130,6 +125,16 @@ impl LocalAws {
             answer.text()
         );
         !exists
+    }
+
+    #[track_caller]
+    fn ask_iam(&self, action: &str, parameters: &[(&str, &str)]) -> Answer {
+        let mut form = format!("Action={action}&Version=2010-05-08");
+        for (name, value) in parameters {
+            let _ = write!(form, "&{name}={}", encoded(value, ""));
+        }
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.call("iam", "POST", "/", &headers, form.as_bytes())
     }
 
     /// Makes the identity provider of the issuer, unless the account has it.
@@ -194,6 +199,21 @@ impl LocalAws {
                 ("PolicyDocument", &policy.to_string()),
             ],
         );
+    }
+
+    /// An inline policy that a role has.
+    ///
+    /// # Panics
+    /// When it has none of this name.
+    #[track_caller]
+    #[must_use]
+    pub fn role_policy(&self, role_name: &str, name: &str) -> Value {
+        let parameters = [("RoleName", role_name), ("PolicyName", name)];
+        let answer = self.ask_iam("GetRolePolicy", &parameters);
+        let text = answer.text();
+        let document = elements(&text, "PolicyDocument").next();
+        let document = decoded(document.unwrap_or_else(|| panic!("{text}")));
+        serde_json::from_str(&document).unwrap_or_else(|error| panic!("{document}: {error}"))
     }
 
     /// A role that tokens of `issuer` whose `sub` matches the pattern can assume, and that may deploy to `bucket`.

@@ -154,18 +154,18 @@ mod tests {
     #[test]
     fn what_is_not_said_and_what_is_not_so_are_lies() {
         let told: Told = serde_json::from_str(
-            r#"{"message": "m", "changed": {"uploaded": ["a", "b"]}, "perhaps_changed": ["upload c"]}"#,
+            r#"{"message": "m", "changed": {"uploaded": ["1.js", "2.js"]}, "perhaps_changed": ["upload 3.js"]}"#,
         )
         .unwrap();
-        let before = things(&[("a", "1"), ("c", "1"), ("d", "1")]);
-        let honest = things(&[("a", "2"), ("b", "1"), ("c", "1"), ("d", "1")]);
+        let before = things(&[("1.js", "1"), ("3.js", "1"), ("4.js", "1")]);
+        let honest = things(&[("1.js", "2"), ("2.js", "1"), ("3.js", "1"), ("4.js", "1")]);
         assert_eq!(told.lies(&before, &honest), [""; 0]);
-        let otherwise = things(&[("b", "1"), ("c", "2"), ("a", "1")]);
+        let otherwise = things(&[("2.js", "1"), ("3.js", "2"), ("1.js", "1")]);
         assert_eq!(
             told.lies(&before, &otherwise),
             [
-                "`d` was changed, which is not said",
-                "`a` was not changed, though it is said"
+                "`4.js` was changed, which is not said",
+                "`1.js` was not changed, though it is said"
             ]
         );
     }

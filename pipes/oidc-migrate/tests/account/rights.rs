@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::{Value, json};
 use shared::testing::{Output, Pipe};
 
 use crate::place::Place;
@@ -136,7 +137,7 @@ fn lambda_deploy_deploys_its_function_and_no_other() {
     // The local AWS asks for ListAliases where AWS asks for GetAlias.
     place.aws.put_role_policy(
         place.role("production").rsplit('/').next().unwrap(),
-        &serde_json::json!({"Version": "2012-10-17", "Statement": [
+        &json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": "lambda:ListAliases", "Resource": "*"},
         ]}),
     );
@@ -155,11 +156,11 @@ fn lambda_deploy_deploys_its_function_and_no_other() {
 const EMPTY: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
 
 fn create_function(place: &Place, name: &str) {
-    let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [
+    let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
     let role = place.aws.create_role("lambda-execution", &trust);
-    let document = serde_json::json!({
+    let document = json!({
         "FunctionName": name, "Runtime": "python3.12", "Handler": "app.handler",
         "Role": role, "Code": {"ZipFile": EMPTY},
     });
@@ -191,19 +192,41 @@ pipelines:
               WAIT: 'true'
 ";
 
+/// The local AWS looks at the actions of ECS and at the cluster, and knows no ARN of a service or a task: so the
+/// generated policy is taken with the cluster in their place, and what it proves is that no action is missing.
+fn of_the_cluster(mut policy: Value, cluster: &str) -> Value {
+    let arn = json!(format!(
+        "arn:aws:ecs:us-east-1:000000000000:cluster/{cluster}"
+    ));
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        let is_below = statement["Resource"]
+            .to_string()
+            .contains(&format!("/{cluster}/"));
+        if is_below {
+            statement["Resource"] = arn.clone();
+        }
+        let of_cluster = format!("{}", statement["Condition"]).contains("ecs:cluster");
+        if of_cluster {
+            statement["Resource"] = arn.clone();
+            statement.as_object_mut().unwrap().remove("Condition");
+        }
+    }
+    policy
+}
+
 #[test]
-fn ecs_deploy_deploys_its_service_and_no_other() {
+fn ecs_deploy_needs_no_action_that_its_policy_has_not() {
     let cluster = shared::testing::unique("shop");
     let place = Place::with(&SERVICE.replace("the-cluster", &cluster));
     let family = shared::testing::unique("web");
-    let definition = serde_json::json!({
+    let definition = json!({
         "family": family, "executionRoleArn": "arn:aws:iam::000000000000:role/execution",
         "containerDefinitions": [{"name": "web", "image": "nginx:1.27", "memory": 128, "essential": true}],
     });
     std::fs::write(place.path().join("task.json"), definition.to_string()).unwrap();
     let output = place.as_administrator(&["iam", "--apply", "--yes"]).run();
     assert_eq!(output.code, Some(0), "{}", output.plain());
-    let trust = serde_json::json!({"Version": "2012-10-17", "Statement": [
+    let trust = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"},
     ]});
     let _ = place.aws.create_role("execution", &trust);
@@ -222,35 +245,46 @@ fn ecs_deploy_deploys_its_service_and_no_other() {
         );
         assert!(answer.status < 300, "{}", answer.text());
     };
-    ecs(
-        "CreateCluster",
-        &serde_json::json!({"clusterName": cluster}),
-    );
+    ecs("CreateCluster", &json!({"clusterName": cluster}));
     ecs("RegisterTaskDefinition", &definition);
-    for service in ["web", "other"] {
-        ecs(
-            "CreateService",
-            &serde_json::json!({"cluster": cluster, "serviceName": service, "taskDefinition": family, "desiredCount": 1}),
-        );
-    }
+    ecs(
+        "CreateService",
+        &json!({"cluster": cluster, "serviceName": "web", "taskDefinition": family, "desiredCount": 1}),
+    );
     let changed = definition.to_string().replace("nginx:1.27", "nginx:1.28");
     std::fs::write(place.path().join("task.json"), changed).unwrap();
-    let deploy = |service: &str| {
+    let deploy = || {
         let variables = [
             ("CLUSTER_NAME", cluster.as_str()),
-            ("SERVICE_NAME", service),
+            ("SERVICE_NAME", "web"),
             ("TASK_DEFINITION", "task.json"),
             ("WAIT", "true"),
             ("WAIT_INTERVAL", "1"),
         ];
         run(&place, "ecs-deploy", &variables)
     };
-    let output = deploy("web");
+    let role = place.role("production");
+    let role = role.rsplit('/').next().unwrap();
+    let mut policy = of_the_cluster(place.aws.role_policy(role, "deploy"), &cluster);
+    place.aws.put_role_policy(role, &policy);
+    let output = deploy();
     assert_eq!(output.code, Some(0), "{}", output.plain());
-    let output = deploy("other");
+
+    // The local AWS does look at actions.
+    let text = policy
+        .to_string()
+        .replace("ecs:UpdateService", "ecs:Nothing");
+    policy = serde_json::from_str(&text).unwrap();
+    place.aws.put_role_policy(role, &policy);
+    std::fs::write(
+        place.path().join("task.json"),
+        definition.to_string().replace("nginx:1.27", "nginx:1.29"),
+    )
+    .unwrap();
+    let output = deploy();
     assert_eq!(output.code, Some(1), "{}", output.plain());
     assert!(
-        output.plain().contains("AccessDenied"),
+        output.plain().contains("ecs:UpdateService"),
         "{}",
         output.plain()
     );

@@ -33,7 +33,7 @@ impl Site {
             .env("BITBUCKET_BUILD_NUMBER", number)
             .env("DELETE_FLAG", "true")
             .env("CLOUDFRONT_DISTRIBUTION_ID", &self.distribution)
-            .env("TIMEOUT", "12")
+            .env("TIMEOUT", "25")
     }
 
     /// What the release has, by key.
@@ -149,7 +149,7 @@ impl Subject for Large {
     }
 
     fn pipe(&self) -> Pipe<'_> {
-        self.0.pipe().env("TIMEOUT", "12")
+        self.0.pipe().env("TIMEOUT", "25")
     }
 
     fn proxy(&self) -> &Proxy {
@@ -204,7 +204,7 @@ fn call(request: &Recorded) -> String {
         "GET" if has("uploads") => "ListMultipartUploads".to_owned(),
         "GET" if has("list-type=2") => "ListObjectsV2".to_owned(),
         method if request.path.contains("/.s3-deploy/") => format!("{method} manifest"),
-        method if request.path.ends_with(".html") => format!("{method} page"),
+        method if request.path.contains(".html") => format!("{method} page"),
         method if request.path.contains("/assets/") => format!("{method} asset"),
         method => format!("{method} style"),
     }
