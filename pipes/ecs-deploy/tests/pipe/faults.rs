@@ -62,9 +62,13 @@ impl Subject for Services {
         for arn in texts(&revisions["taskDefinitionArns"]) {
             things.insert(format!("{arn}|register {family}"), String::new());
         }
-        for arn in self.tasks() {
-            let id = arn.rsplit('/').next().unwrap_or_default();
-            things.insert(format!("{id}|run task of {family}"), String::new());
+        // ECS starts one task for a token, however often it is asked for; the local AWS does not know tokens, so all that it
+        // started for this one are one.
+        let tasks = self.tasks();
+        let ids = tasks.iter().filter_map(|arn| arn.rsplit('/').next());
+        if !tasks.is_empty() {
+            let ids = ids.collect::<Vec<_>>().join("|");
+            things.insert(format!("{ids}|run task of {family}"), String::new());
         }
         things
     }
@@ -88,7 +92,6 @@ impl Subject for Services {
         if revisions.len() > 2 {
             left.push(format!("revisions {revisions:?}"));
         }
-        // ECS starts one task for a token, however often it is asked for; the local AWS does not know tokens.
         let asked = self.step.bodies("RunTask");
         let mut tokens: Vec<String> = asked
             .iter()
