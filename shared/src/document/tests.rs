@@ -161,12 +161,14 @@ fn everything_that_is_not_defined_is_named_at_once_and_no_value_is_shown() {
 
 #[test]
 fn what_is_nested_too_deep_is_refused_before_the_stack_is_used_up() {
-    let mapping: String = (0..140)
+    let levels: Vec<String> = (0..140)
         .map(|level| format!("{}a:\n", " ".repeat(level)))
         .collect();
-    let aliases: String = (1..40)
+    let mapping = levels.concat();
+    let entries: Vec<String> = (1..40)
         .map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1))
         .collect();
+    let aliases = entries.concat();
     let aliases = format!("a0: &a0 {}{}\n{aliases}", "[".repeat(90), "]".repeat(90));
     for text in [
         format!("{}a", "- ".repeat(200_000)),
