@@ -75,7 +75,9 @@ step "tests"
 RECORDED_ACTIONS=$(mktemp)
 results=$(mktemp)
 export RECORDED_ACTIONS
-cargo test --locked --workspace --all-features | tee "$results"
+# The tables of faults and of killed runs take minutes, and the local AWS falls over when others ask it meanwhile: they
+# have commands of their own, ci/bench/faults.sh and ci/bench/killed.sh.
+cargo test --locked --workspace --all-features -- --skip _under_faults --skip _deploys_are_killed | tee "$results"
 
 step "the lists from which policies are proven are those of the requests that the tests saw"
 ci/actions.sh compare "$RECORDED_ACTIONS"

@@ -79,9 +79,17 @@ fn an_account_with_other_limits_is_asked_for_them_only_then() {
             .count()
     };
 
+    // The local AWS has the usual limits, so it is not asked to take it.
     let step = limits(300 << 20);
     large(&step);
-    succeeded(&update(&step));
+    let output = step
+        .pipe()
+        .env("COMMAND", "update")
+        .env("ZIP_FILE", "dist")
+        .env("DRY_RUN", "true")
+        .run();
+    let plain = succeeded(&output);
+    assert!(plain.contains("(content differs, "), "{plain}");
     assert_eq!(asked(&step), 1);
 
     let step = limits(250 << 20);

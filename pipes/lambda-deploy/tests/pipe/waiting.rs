@@ -355,7 +355,7 @@ fn a_version_with_snap_start_gets_traffic_when_its_snapshot_is_there() {
         .unwrap();
     let looks = requests[published..pointed]
         .iter()
-        .filter(|each| each.starts_with("GET /configuration"));
+        .filter(|each| *each == "GET /configuration?Qualifier=1");
     assert_eq!(looks.count(), 4, "{requests:?}");
 }
 
