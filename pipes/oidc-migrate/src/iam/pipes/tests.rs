@@ -404,8 +404,10 @@ fn no_call_is_without_permission_and_no_permission_without_a_call() {
             "lambda-deploy",
             include_str!("../../../../lambda-deploy/tests/actions.txt"),
         ),
-        // Of its requests no list is kept yet: what it names and calls stands in its source.
-        ("ecs-deploy", ""),
+        (
+            "ecs-deploy",
+            include_str!("../../../../ecs-deploy/tests/actions.txt"),
+        ),
     ] {
         let source = source_of(name);
         let recorded: BTreeSet<&str> = recorded.lines().collect();
