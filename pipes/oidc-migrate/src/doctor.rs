@@ -4,13 +4,13 @@
 mod simulate;
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use serde::Deserialize;
 use shared::log;
 use shared::token::{Claims, Token};
-use shared::{Environment, Failure, Faults, Journal, Outcome, Secret, Settings, configure};
+use shared::{Environment, Failure, Journal, Outcome, Secret, configure};
 
+use crate::credentials_only::CredentialsOnly;
 use crate::iam;
 use crate::model::{Checkout, Oidc};
 
@@ -26,24 +26,6 @@ pub struct Arguments {
     /// What fills the blanks
     #[command(flatten)]
     pub place: iam::Place,
-}
-
-/// It has no variables of its own that the exchange depends on.
-#[derive(Deserialize, Default)]
-struct NoVariables {}
-
-struct NoSettings;
-
-impl Settings for NoSettings {
-    type Variables = NoVariables;
-
-    fn new(_: NoVariables, _: &mut Faults) -> Option<Self> {
-        Some(Self)
-    }
-
-    fn deadline(&self) -> Duration {
-        Duration::from_mins(15)
-    }
 }
 
 impl Arguments {
@@ -65,7 +47,7 @@ impl Arguments {
         })?;
         // A key that is set must not hide that the token does not get in.
         let only = with(environment, &[("OIDC_ONLY", "true"), ("OIDC_FALLBACK", "")]);
-        let (NoSettings, access) = configure(
+        let (CredentialsOnly::<15>, access) = configure(
             &iam::with_region(&only),
             (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
         )?;

@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod check;
 pub mod command_line;
 pub mod commands;
+pub mod credentials_only;
 pub mod diff;
 pub mod doctor;
 pub mod edits;

@@ -106,13 +106,17 @@ fn s3(request: &Recorded) -> Vec<&'static str> {
     }
 }
 
-fn lambda(request: &Recorded) -> &'static str {
-    let segments: Vec<&str> = request
-        .path
-        .split('/')
+/// The segments of a path that begins with the version of the API, without that.
+fn below_version(request: &Recorded) -> Vec<&str> {
+    let segments = request.path.split('/');
+    segments
         .filter(|segment| !segment.is_empty())
         .skip(1)
-        .collect();
+        .collect()
+}
+
+fn lambda(request: &Recorded) -> &'static str {
+    let segments = below_version(request);
     let lists = request.query.contains("List=ALL");
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["functions"]) => "ListFunctions",
@@ -174,12 +178,7 @@ fn scheduler(request: &Recorded) -> &'static str {
 }
 
 fn cloudfront(request: &Recorded) -> &'static str {
-    let segments: Vec<&str> = request
-        .path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .skip(1)
-        .collect();
+    let segments = below_version(request);
     match (request.method.as_str(), segments.as_slice()) {
         ("GET", ["distribution", _]) => "GetDistribution",
         ("POST", ["distribution", _, "invalidation"]) => "CreateInvalidation",

@@ -1,23 +1,18 @@
 //! Who changes things in the account: the keys or the token of the environment, as in every pipe, or on a laptop what the
 //! AWS tools have in their profile.
 
-use std::time::Duration;
-
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::Client as Sts;
 use aws_types::region::Region;
-use serde::Deserialize;
 use shared::aws::AwsSettings;
-use shared::{
-    Environment, Explain, Failure, Faults, SdkConfig, Settings, configure, known_variables,
-};
+use shared::{Environment, Explain, Failure, Faults, SdkConfig, configure, known_variables};
+
+use crate::credentials_only::CredentialsOnly;
 
 /// IAM answers in one region for a whole partition, so any region of it will do.
 const REGION: &str = "us-east-1";
-/// Longer than the answer to a question takes.
-const DEADLINE: Duration = Duration::from_hours(1);
 
 /// The way into the account, and which it is.
 pub struct Caller {
@@ -27,24 +22,6 @@ pub struct Caller {
     pub account: String,
     /// The ARN of the identity.
     pub arn: String,
-}
-
-/// It has no variables of its own.
-#[derive(Deserialize, Default)]
-struct NoVariables {}
-
-struct NoSettings;
-
-impl Settings for NoSettings {
-    type Variables = NoVariables;
-
-    fn new(_: NoVariables, _: &mut Faults) -> Option<Self> {
-        Some(Self)
-    }
-
-    fn deadline(&self) -> Duration {
-        DEADLINE
-    }
 }
 
 impl Caller {
@@ -63,7 +40,8 @@ impl Caller {
         .any(|name| environment.get(name).is_some());
         let pipe = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let config = if is_given {
-            let (NoSettings, access) = configure(&environment, pipe)?;
+            // Longer than the answer to a question takes.
+            let (CredentialsOnly::<60>, access) = configure(&environment, pipe)?;
             access.open().await?
         } else {
             of_profile(&environment, pipe).await?
@@ -84,7 +62,7 @@ impl Caller {
 /// The variables that the way to AWS depends on, the same in every pipe.
 #[must_use]
 pub fn common_variables() -> Vec<String> {
-    known_variables::<NoSettings>()
+    known_variables::<CredentialsOnly<60>>()
 }
 
 /// The environment with a region, if it has none: IAM and STS answer the same in any.
