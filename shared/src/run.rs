@@ -1,6 +1,7 @@
 //! The edge of the process: the environment in, the exit code out, and in between a runtime and the signals.
 //! As the only process of its image a pipe is PID 1, for which SIGTERM and SIGINT do nothing unless handled.
 
+use std::ffi::{OsStr, OsString};
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::help::help;
 use crate::journal::Journal;
 use crate::log::{self, Style};
 use crate::report::{Outcome, Results};
-use crate::variables::{Environment, Field};
+use crate::variables::{Environment, Field, SECRET_NAMES};
 
 /// How long the cleaning up may take after the end of a run: `docker stop` gives ten seconds before it kills.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -162,15 +163,19 @@ fn interrupted(signal: &str) -> Failure {
     Failure::new(format!("interrupted by {signal}"))
 }
 
-/// The environment of the process, read once, as a value.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where the environment of the process is read"
-)]
+/// The environment of the process, read once, as a value. Afterwards no program that is started inherits a secret of it,
+/// and neither a core dump nor another process of the same user gets to see one. To be called before any thread is started.
 #[must_use]
 pub fn process_environment() -> Environment {
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    Environment::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+    process::close_memory();
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let is_secret = |name: &OsStr| SECRET_NAMES.iter().any(|secret| name == *secret);
+    let variables = process::take_environment(is_secret);
+    Environment::new(
+        variables
+            .into_iter()
+            .map(|(name, value)| (text(name), text(value))),
+    )
 }
 
 #[cfg(test)]

@@ -18,6 +18,15 @@ const LIST: char = '\u{1f}';
 /// Set before the fault of a list whose `NAME_COUNT` and elements do not fit together.
 const BROKEN_LIST: char = '\u{1e}';
 
+/// Variables whose value is a secret: none of them ends up in what is deployed, and no program that is started has them.
+pub const SECRET_NAMES: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "BITBUCKET_STEP_OIDC_TOKEN",
+    "PIPELINES_JWT_TOKEN",
+];
+
 /// All environment variables of the process, read once at its edge.
 ///
 /// It has no `Debug`: it holds the token and the keys.

@@ -20,6 +20,8 @@ pub mod model;
 pub mod pipe_edit;
 pub mod places;
 pub mod plan;
+#[cfg(feature = "properties")]
+pub mod properties;
 pub mod read;
 pub mod remarks;
 pub mod repositories;

@@ -3,16 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Fault, Place};
-use crate::variables::Environment;
-
-/// They would end up in what is deployed, where many can read them.
-const CREDENTIALS: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "BITBUCKET_STEP_OIDC_TOKEN",
-    "PIPELINES_JWT_TOKEN",
-];
+use crate::variables::{Environment, SECRET_NAMES};
 
 /// What a container has by itself: that a file means its own of these is likelier than that it means the pipe's.
 const OF_THE_PROCESS: &[&str] = &["HOME", "HOSTNAME", "PATH", "PWD", "SHLVL", "TERM", "_"];
@@ -85,7 +76,7 @@ impl<'a> Filling<'a> {
         let Some(name) = name.filter(|name| is_name(name)) else {
             return Err("is not of the form `${NAME}`".to_owned());
         };
-        if CREDENTIALS.contains(&name) {
+        if SECRET_NAMES.contains(&name) {
             return Err("is a credential of this run, which belongs into no file".to_owned());
         }
         if OF_THE_PROCESS.contains(&name) {

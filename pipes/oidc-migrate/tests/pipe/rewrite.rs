@@ -108,6 +108,37 @@ fn a_dirty_work_tree_is_refused_unless_forced() {
 }
 
 #[test]
+fn the_git_that_it_asks_inherits_no_secret() {
+    let folder = checkout(&[
+        (FILE, KEYS),
+        (
+            "bin/git",
+            "#!/bin/sh\n/usr/bin/env >> \"${0%/*}/inherited\"\nexec /usr/bin/env PATH=/usr/local/bin:/usr/bin:/bin git \"$@\"\n",
+        ),
+    ]);
+    let program = folder.path().join("bin/git");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    git(folder.path(), &["init", "-q"]);
+    let path = program.parent().unwrap().to_str().unwrap().to_owned();
+    let output = pipe()
+        .current_dir(folder.path())
+        .envs([
+            ("COMMAND", "rewrite"),
+            ("WRITE", "true"),
+            ("PATH", &path),
+            ("BITBUCKET_STEP_OIDC_TOKEN", "eyJ0b2tlbg.secret.token"),
+            ("AWS_SECRET_ACCESS_KEY", "secret-key"),
+            ("AWS_ACCESS_KEY_ID", "AKIASECRET"),
+            ("AWS_SESSION_TOKEN", "secret-session"),
+        ])
+        .run();
+    assert_eq!(output.code, Some(1), "{}", output.stdout);
+    let inherited = fs::read_to_string(folder.path().join("bin/inherited")).unwrap();
+    assert!(inherited.contains("COMMAND=rewrite"), "{inherited}");
+    assert!(!inherited.to_lowercase().contains("secret"), "{inherited}");
+}
+
+#[test]
 fn without_git_the_user_is_told() {
     let folder = checkout(&[(FILE, KEYS), (".git/HEAD", "ref: refs/heads/main\n")]);
     let output = pipe()
