@@ -29,7 +29,7 @@ for place in "$root/one" "$root/quite/another directory"; do
   git archive HEAD | tar -x -C "$place"
   printf '== %s\n' "$place" >&2
   # The flags of the Dockerfile. Encoded, since a directory may have a blank in its name.
-  flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
+  flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
   (cd "$place" && env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
     cargo build --locked --quiet --profile "$profile" --package "$pipe" --target "$host")
   binaries+=("$place/target/$host/$folder/$pipe")

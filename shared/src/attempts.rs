@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::failure::chain;
+use crate::log;
 
 /// Logs each attempt of each request at DEBUG: method, path, status. The query is left out, since that of a presigned
 /// request is a credential, and so are headers and bodies. Marks the last answer when an earlier attempt had none.
@@ -39,7 +40,7 @@ impl Intercept for LogRequests {
             unanswered: before.unanswered || before.is_open,
         });
         // A deploy of a hundred thousand files should not format as many lines that nobody reads.
-        if !tracing::enabled!(tracing::Level::DEBUG) {
+        if !log::is_debugging() {
             return Ok(());
         }
         let request = context.request();
@@ -96,7 +97,7 @@ impl Intercept for LogRequests {
             .response()
             .map(|response| response.status().as_u16());
         let answer = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-        tracing::debug!("{line}: {answer}");
+        log::debug(format_args!("{line}: {answer}"));
         Ok(())
     }
 }

@@ -301,7 +301,7 @@ impl Network {
         connector.set_proxy_config(Some(self.proxy.clone()));
         connector
             .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::AwsLc,
+                tls::rustls_provider::CryptoMode::Ring,
             ))
             .tls_context(self.tls.clone())
             .build()

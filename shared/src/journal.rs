@@ -174,6 +174,15 @@ impl Journal {
         }
     }
 
+    /// The names of what would be left behind now.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let cleanups = self.cleanups();
+        cleanups
+            .values()
+            .map(|cleanup| cleanup.name.clone())
+            .collect()
+    }
+
     /// A copy of all that was noted.
     #[must_use]
     pub fn snapshot(&self) -> Changes {

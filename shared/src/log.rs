@@ -109,12 +109,26 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
-/// Installs the printing of `tracing` events for the whole process; with `debug` also those of level DEBUG.
+/// The target of DEBUG lines. They are events of level INFO, since a release has none below that: those of the SDK, for
+/// which nobody asks, would be a tenth of what a request costs, and of what a program holds.
+const DEBUG: &str = "shared::debug";
+
+/// Prints a DEBUG line, if DEBUG is set.
+pub fn debug(text: fmt::Arguments<'_>) {
+    tracing::info!(target: DEBUG, "{text}");
+}
+
+/// Whether DEBUG is set: a line that takes work to make is better not made otherwise.
+#[must_use]
+pub fn is_debugging() -> bool {
+    tracing::enabled!(target: DEBUG, Level::INFO)
+}
+
+/// Installs the printing of `tracing` events for the whole process; with `debug` also those of [`debug`].
 pub(crate) fn install(style: Style, pipe: &'static str, debug: bool) {
-    let level = if debug { Level::DEBUG } else { Level::INFO };
     let lines = Lines {
         style,
-        level,
+        debug,
         own_crate: pipe.replace('-', "_"),
     };
     // It fails only when a test of the same process has installed one before.
@@ -123,14 +137,15 @@ pub(crate) fn install(style: Style, pipe: &'static str, debug: bool) {
 
 struct Lines {
     style: Style,
-    level: Level,
+    debug: bool,
     own_crate: String,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _context: Context<'_, S>) -> bool {
         let origin = metadata.target().split("::").next().unwrap_or_default();
-        *metadata.level() <= self.level
+        *metadata.level() <= Level::INFO
+            && (self.debug || metadata.target() != DEBUG)
             && (origin == env!("CARGO_CRATE_NAME") || origin == self.own_crate)
     }
 
@@ -140,8 +155,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         let (colour, label) = match *event.metadata().level() {
             Level::ERROR => (31, "ERROR"),
             Level::WARN => (33, "WARNING"),
-            Level::INFO => (34, "INFO"),
-            Level::DEBUG | Level::TRACE => (37, "DEBUG"),
+            _ if event.metadata().target() == DEBUG => (37, "DEBUG"),
+            _ => (34, "INFO"),
         };
         self.style
             .coloured(colour, &format!("{label}: {}", message.0));

@@ -2,8 +2,8 @@
 //! As the only process of its image a pipe is PID 1, for which SIGTERM and SIGINT do nothing unless handled.
 
 use std::ffi::{OsStr, OsString};
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -79,8 +79,9 @@ where
         .unwrap_or(false);
     log::install(style, pipe, debug);
 
-    let results = Results::open(environment);
+    let results = Arc::new(Results::open(environment));
     let journal = Journal::new(results.has_report());
+    report_faults((pipe, version), style, &results, &journal);
     let ending = guarded(environment, &journal, deploy);
     let changes = journal.snapshot();
     let written = results.write((pipe, version), ending.as_ref(), &changes);
@@ -105,7 +106,42 @@ where
     ExitCode::FAILURE
 }
 
-/// Runs `deploy` to its end, to a signal or to a panic, whichever comes first.
+/// A panic, of whatever thread, ends the process there and then, with the last words that any failure has: half of a
+/// program is not to go on, and a release has no code for unwinding.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "there is nothing to return to after a panic, and 1 is the exit code of every failure"
+)]
+fn report_faults(
+    pipe: (&'static str, &'static str),
+    style: Style,
+    results: &Arc<Results>,
+    journal: &Journal,
+) {
+    let (results, journal) = (Arc::clone(results), journal.clone());
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |fault| {
+        usual(fault);
+        let failure = Failure::new("stopped by a fault of this program, shown above")
+            .hint("report it with the lines above; they hold no secret");
+        let changes = journal.snapshot();
+        let left = journal.left();
+        let written = results.write(pipe, Err(&failure), &changes);
+        let changes = changes.to_string().replace('\n', "\n  ");
+        let left: String = left
+            .iter()
+            .map(|name| format!("\n  left behind: {name}"))
+            .collect();
+        style.failure(&format!("{failure}\n  {changes}{left}"));
+        if let Err(failure) = written {
+            style.failure(&failure.to_string());
+        }
+        std::process::exit(1);
+    }));
+}
+
+/// Runs `deploy` to its end or to a signal, whichever comes first.
 fn guarded<D>(environment: &Environment, journal: &Journal, deploy: D) -> Result<Outcome, Failure>
 where
     D: AsyncFnOnce(&Environment, &Journal) -> Result<Outcome, Failure>,
@@ -122,15 +158,10 @@ where
         journal.clean_up(CLEANUP_TIMEOUT).await;
         ending
     };
-    let ending = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    let ending = runtime.block_on(work);
     // Threads that still hash must not hold up the answer to a signal.
     runtime.shutdown_background();
-    ending.unwrap_or_else(|_| {
-        Err(
-            Failure::new("stopped by a fault of this program, shown above")
-                .hint("report it with the lines above; they hold no secret"),
-        )
-    })
+    ending
 }
 
 async fn until_signal<D>(
@@ -182,22 +213,48 @@ pub fn process_environment() -> Environment {
 mod tests {
     use super::*;
 
+    /// The test's own program, started again as a child with a part to play.
     #[test]
     fn a_panic_is_a_failure_that_still_knows_what_was_changed() {
-        let journal = Journal::default();
-        let deploy = async |_: &Environment, journal: &Journal| {
-            journal.begin("upload", "a.js").done("uploaded", "a.js");
-            panic!("a fault of the program");
-        };
-        let failure = guarded(&Environment::default(), &journal, deploy).unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("stopped by a fault of this program")
-        );
-        assert_eq!(
-            journal.snapshot().to_string(),
-            "changed before that: uploaded 1 (`a.js`)"
-        );
+        const PART: &str = "PART_OF_THE_CHILD";
+        let environment = process_environment();
+        if let Some(part) = environment.get(PART) {
+            let deploy = async |_: &Environment, journal: &Journal| {
+                journal.begin("upload", "a.js").done("uploaded", "a.js");
+                journal.clean_up_unless_settled("the unfinished upload of `b.js`", async {});
+                if part == "thread" {
+                    let _ = tokio::task::spawn_blocking(|| panic!("a fault of a thread")).await;
+                    return Ok(Outcome::default());
+                }
+                panic!("a fault of the program");
+            };
+            let _ = perform("pipe", "0", &environment, deploy);
+            return;
+        }
+        for part in ["own", "thread"] {
+            let directory = tempfile::tempdir().unwrap();
+            let output = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "run::tests::a_panic_is_a_failure_that_still_knows_what_was_changed",
+                ])
+                .arg("--nocapture")
+                .env(PART, part)
+                .env("BITBUCKET_PIPE_STORAGE_DIR", directory.path())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(1), "{part}");
+            let text = String::from_utf8(output.stdout).unwrap();
+            let last_words = "✖ stopped by a fault of this program, shown above\n  \
+                hint: report it with the lines above; they hold no secret\n  \
+                changed before that: uploaded 1 (`a.js`)\n  \
+                left behind: the unfinished upload of `b.js`\n";
+            assert!(text.ends_with(last_words), "{text}");
+            let report = std::fs::read_to_string(directory.path().join("report.json")).unwrap();
+            assert!(
+                report.contains("\"result\": \"failure\"") && report.contains("a.js"),
+                "{report}"
+            );
+        }
     }
 }

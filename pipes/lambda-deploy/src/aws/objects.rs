@@ -53,7 +53,7 @@ impl Lambda {
                         .hint("upload the zip first, in a step before this one; without `s3:ListBucket` an absent object would be a denied one"));
                 }
                 if refusal.is_refused() {
-                    tracing::debug!("`{shown}` may not be looked at: {refusal}");
+                    shared::log::debug(format_args!("`{shown}` may not be looked at: {refusal}"));
                     return Ok(None);
                 }
                 Err(explained(

@@ -204,10 +204,10 @@ impl Bucket {
                 let refusal = Refusal::from(&error);
                 settle(pending, &refusal);
                 if refusal.changed_nothing() {
-                    tracing::debug!(
+                    shared::log::debug(format_args!(
                         "could not copy `{}` onto itself ({refusal}), so it is uploaded",
                         wish.key
-                    );
+                    ));
                     return self.upload(site, object, journal).await;
                 }
                 Err(explained(
