@@ -132,7 +132,8 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
 
     // The listing is fetched while the manifest is.
     let listing = Box::pin(bucket.list(observe::ranges(&site)));
-    let (listing, mut live) = live::beside(listing, Live::read(&bucket, config, build)).await?;
+    let reading = Box::pin(Live::read(&bucket, config, build));
+    let (listing, mut live) = live::beside(listing, reading).await?;
     let mut parts = Vec::new();
     if share == Share::Merge {
         let (names, objects) = shards::collect(&bucket, build.number(), &part_of).await?;

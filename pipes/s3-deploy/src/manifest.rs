@@ -200,8 +200,7 @@ mod tests {
         manifest
             .pieces()
             .unwrap()
-            .map(Result::unwrap)
-            .flatten()
+            .flat_map(Result::unwrap)
             .collect()
     }
 

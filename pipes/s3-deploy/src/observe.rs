@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use shared::Failure;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::aws::{Bucket, Live, Range};
 use crate::compare::{self, RemoteObject, Verdict};
@@ -96,8 +96,9 @@ pub async fn observe(
 /// Wished objects with their numbers, in the order of their names.
 type Wished<'a, All> = &'a mut std::iter::Peekable<All>;
 
-type Verdicts = Result<Result<Vec<(Job, Verdict)>, Failure>, tokio::task::JoinError>;
-type Answer = Result<Result<(u32, Verdict), Failure>, tokio::task::JoinError>;
+/// What a thread found out, and what an answer says.
+type Verdicts = Result<Vec<(Job, Verdict)>, Failure>;
+type Answer = Result<(u32, Verdict), Failure>;
 
 /// A comparison under way.
 struct Comparison<'a> {
@@ -107,8 +108,8 @@ struct Comparison<'a> {
     /// Whether a request is worth what it tells of headers: only if it is remembered.
     asks_for_headers: bool,
     plan: Plan,
-    comparing: FuturesUnordered<JoinHandle<Result<Vec<(Job, Verdict)>, Failure>>>,
-    asking: FuturesUnordered<JoinHandle<Result<(u32, Verdict), Failure>>>,
+    comparing: FuturesUnordered<JoinHandle<Verdicts>>,
+    asking: FuturesUnordered<JoinHandle<Answer>>,
 }
 
 impl Comparison<'_> {
@@ -184,7 +185,7 @@ impl Comparison<'_> {
     }
 
     /// Takes what a thread found out, and asks for what is still open.
-    async fn take(&mut self, verdicts: Verdicts) -> Result<(), Failure> {
+    async fn take(&mut self, verdicts: Result<Verdicts, JoinError>) -> Result<(), Failure> {
         let verdicts = verdicts
             .map_err(|_| Failure::new("could not compare the files: a thread ended early"))??;
         for (job, verdict) in verdicts {
@@ -211,7 +212,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn answered(&mut self, answer: Answer) -> Result<(), Failure> {
+    fn answered(&mut self, answer: Result<Answer, JoinError>) -> Result<(), Failure> {
         let (number, verdict) = answer
             .map_err(|_| Failure::new("could not look at the objects: a task ended early"))??;
         self.plan.add(self.site, number, verdict);
@@ -231,7 +232,7 @@ impl Comparison<'_> {
     }
 }
 
-fn compare_chunk(site: &Site, jobs: Vec<Job>) -> Result<Vec<(Job, Verdict)>, Failure> {
+fn compare_chunk(site: &Site, jobs: Vec<Job>) -> Verdicts {
     let compare = |job: Job| {
         let object = site.object(job.number);
         let verdict = compare::by_content(site, object, &job.remote, job.entry.as_ref())?;
