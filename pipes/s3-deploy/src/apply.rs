@@ -4,20 +4,20 @@
 mod lanes;
 mod progress;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::{Failure, Journal};
 
 use self::lanes::{Lanes, Work};
 use self::progress::Progress;
 use crate::aws::Bucket;
+use crate::entries::Noted;
 use crate::manifest::Entry;
 use crate::objects::Site;
 use crate::phase::Phase;
 use crate::plan::Plan;
 
-/// What is kept of the objects that are written: a few hundred bytes for each of them.
+/// Of which of the objects that are written something is noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Everything, for the manifest.
@@ -38,7 +38,8 @@ impl Keep {
     }
 }
 
-/// Writes all actions of `plan`, which stand in the order of their phases, and gives what is kept of them.
+/// Writes all actions of `plan`, which stand in the order of their phases, and gives what was noted with what is kept of
+/// them.
 ///
 /// # Errors
 /// The first that failed, and how many more did. Nothing of a later phase was begun then.
@@ -47,29 +48,39 @@ pub async fn write(
     bucket: &Bucket,
     plan: &Arc<Plan>,
     concurrency: usize,
-    keep: Keep,
+    (keep, noted): (Keep, Noted),
     journal: &Journal,
-) -> Result<BTreeMap<String, Entry>, Failure> {
+) -> Result<Noted, Failure> {
     let lanes = Lanes::start(plan.actions.len(), concurrency)?;
     let progress = Arc::new(Progress::new(site, &plan.actions));
-    let mut written = BTreeMap::new();
+    let noted = Arc::new(Mutex::new(noted));
     let mut begin = 0;
     for phase in plan.actions.chunk_by(|one, other| one.phase == other.phase) {
         let end = begin + phase.len();
-        let work = Work::new(site, bucket, plan, begin..end, keep, &progress, journal);
+        let work = Work::new(
+            site,
+            bucket,
+            plan,
+            begin..end,
+            (keep, &noted),
+            &progress,
+            journal,
+        );
         begin = end;
-        let (entries, failures) = tokio::select! {
+        let failures = tokio::select! {
             done = lanes.run(Arc::new(work)) => done?,
             never = progress.keep_logging() => match never {},
         };
         let more = failures.len().saturating_sub(1);
         match failures.into_iter().next() {
-            None => written.extend(entries),
+            None => {}
             Some(first) if more == 0 => return Err(first),
             Some(first) => {
                 return Err(first.fact(format!("{more} more that were under way failed too")));
             }
         }
     }
-    Ok(written)
+    let mut noted = std::mem::take(&mut *noted.lock().unwrap_or_else(PoisonError::into_inner));
+    noted.sort();
+    Ok(noted)
 }

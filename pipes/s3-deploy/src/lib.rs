@@ -10,6 +10,7 @@ mod config;
 mod content_type;
 mod destination;
 mod digest;
+mod entries;
 mod extra_args;
 mod filters;
 mod guard;
@@ -18,10 +19,12 @@ mod invalidation;
 mod links;
 mod live;
 mod manifest;
+mod names;
 mod netlify;
 mod objects;
 mod observe;
 mod phase;
+mod pieces;
 mod plan;
 mod prepare;
 mod proof;
@@ -46,8 +49,9 @@ use crate::apply::Keep;
 use crate::aws::Bucket;
 use crate::cloudfront::{Cdn, Distribution};
 use crate::config::{Command, Config, Deletes, Share};
+use crate::entries::Noted;
 use crate::live::{Build, Live};
-use crate::objects::Site;
+use crate::objects::{Objects, Site};
 use crate::observe::observe;
 use crate::plan::Plan;
 use crate::proof::Expected;
@@ -113,9 +117,9 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     let mut site = prepare::site(config, root)?;
     let part_of = shards::site_id_if(share != Share::All, &site);
     if let Some(shard) = shard {
-        let mut objects = std::mem::take(&mut site.objects);
-        objects.retain(|object| shard.has(&site, *object));
-        site.objects = objects;
+        let objects = site.objects.numbered().map(|(_, object)| object);
+        let own = objects.filter(|object| shard.has(&site, *object)).collect();
+        site.objects = Objects::Listed(own);
     }
     let site = Arc::new(site);
     let web = access.web()?;
@@ -128,11 +132,12 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
 
     // The listing is fetched while the manifest is.
     let listing = Box::pin(bucket.list(observe::ranges(&site)));
-    let (listing, mut live) = live::beside(listing, Live::read(&bucket, config, build)).await?;
+    let reading = Box::pin(Live::read(&bucket, config, build));
+    let (listing, mut live) = live::beside(listing, reading).await?;
     let mut parts = Vec::new();
     if share == Share::Merge {
         let (names, objects) = shards::collect(&bucket, build.number(), &part_of).await?;
-        live.learn(objects);
+        live.learn(&objects);
         parts = names;
     }
     let admits = |name: &str| config.filters.admits(name);
@@ -166,12 +171,14 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     if config.dry_run {
         return Ok(nothing_changed(config));
     }
+    let noted = std::mem::take(&mut plan.noted);
     let plan = Arc::new(plan);
     if let Some(shard) = shard {
+        let keeping = (Keep::All, noted);
         let at_once = config.concurrency;
-        let mut objects = apply::write(&site, &bucket, &plan, at_once, Keep::All, journal).await?;
-        objects.extend(plan.known.iter().cloned());
-        shards::leave(&bucket, shard, build.number(), part_of, objects).await?;
+        let noted = apply::write(&site, &bucket, &plan, at_once, keeping, journal).await?;
+        let objects = noted.into_entries(|number| site.name(site.object(number)));
+        shards::leave(&bucket, shard, build.number(), part_of, &objects).await?;
         return Ok(outcome(config, &plan));
     }
     let ready = Ready {
@@ -183,6 +190,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         live,
         parts,
         plan,
+        noted,
     };
     change(config, ready, build, journal).await
 }
@@ -197,6 +205,8 @@ struct Ready {
     live: Live,
     parts: Vec<String>,
     plan: Arc<Plan>,
+    /// What is known of the objects that are there already.
+    noted: Noted,
 }
 
 async fn change(
@@ -214,12 +224,16 @@ async fn change(
         live,
         parts,
         plan,
+        noted,
     } = ready;
     // What an earlier run changed and could not tell the caches is told now.
     let untold = live.stale_keys(&site.prefix);
     let mut told = Vec::new();
     if !distributions.is_empty() || config.site_url.is_some() {
-        let changed = plan.actions.iter().map(|action| site.key(action.object));
+        let changed = plan
+            .actions
+            .iter()
+            .map(|action| site.key(site.object(action.number)));
         let deleted = plan
             .deletes
             .iter()
@@ -235,7 +249,8 @@ async fn change(
     } else {
         Keep::Nothing
     };
-    let written = apply::write(&site, &bucket, &plan, config.concurrency, keep, journal).await?;
+    let (at_once, keeping) = (config.concurrency, (keep, noted));
+    let noted = apply::write(&site, &bucket, &plan, at_once, keeping, journal).await?;
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, &told, build.run(), config.timeout, journal)
         .await?;
@@ -243,7 +258,7 @@ async fn change(
         let again = untold
             .iter()
             .filter_map(|key| key.strip_prefix(&site.prefix));
-        let pages = Expected::of_site(&site, &written, &plan.known, &again.collect());
+        let pages = Expected::of_site(&site, &plan, &noted, again);
         proof::check(&web, site_url, pages, config.site_timeout).await?;
     }
     bucket
@@ -251,7 +266,7 @@ async fn change(
         .await?;
     bucket.delete_own(&parts, journal).await?;
     let retain = config.deletes.retain;
-    live.finish(&bucket, lease, &plan, written, retain, journal)
+    live.finish(&bucket, lease, &site, (&plan, noted), retain, journal)
         .await?;
     Ok(outcome(config, &plan))
 }

@@ -117,10 +117,11 @@ async fn missing(config: &Config, site: &Arc<Site>, plan: &Plan) -> Result<Missi
     let pages: Vec<Object> = if plan.deletes.is_empty() {
         let actions = plan.actions.iter();
         let uploaded = actions.filter(|each| each.reason != Reason::HeadersDiffer);
-        let objects = uploaded.map(|action| action.object);
+        let objects = uploaded.map(|action| site.object(action.number));
         objects.filter(is_page).collect()
     } else {
-        site.objects.iter().copied().filter(is_page).collect()
+        let objects = site.objects.numbered().map(|(_, object)| object);
+        objects.filter(is_page).collect()
     };
     let unknown = || SiteUrl::unknown(&site.prefix);
     let base = config.site_url.clone().or_else(unknown);
@@ -146,7 +147,7 @@ fn is_page(site: &Site, object: Object) -> bool {
         Shape::Plain | Shape::Compressed(_) | Shape::Precompressed(_)
     );
     let file = site.tree.file(object.name as usize);
-    let name = file.name.to_ascii_lowercase();
+    let name = file.name().to_ascii_lowercase();
     is_own_body
         && file.size <= LARGEST_PAGE
         && [".html", ".htm", ".xhtml"]
@@ -161,14 +162,15 @@ fn missing_of(site: &Site, pages: &[Object], base: Option<&SiteUrl>) -> Result<M
     };
     for page in pages {
         let file = site.tree.file(page.name as usize);
+        let page = file.name();
         let contents = digest::contents(file)?;
         // The tokens are those of UTF-8, and nearly every page is.
         let Ok(html) = std::str::from_utf8(&contents) else {
             continue;
         };
-        for name in names(html, file.name, base) {
+        for name in names(html, &page, base) {
             if !forms(&name).iter().any(|form| site.find(form).is_some()) {
-                missing.entry(name).or_insert_with(|| file.name.to_owned());
+                missing.entry(name).or_insert_with(|| page.clone());
             }
         }
     }

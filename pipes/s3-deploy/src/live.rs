@@ -1,7 +1,6 @@
 //! The manifest through a run: read at the start, taken as a lease before the first change, so that two deploys cannot
 //! interleave, and written at the end with all that is known then. Each write depends on the one before.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,12 +9,14 @@ use shared::{Environment, Failure, Journal};
 
 use crate::aws::{Bucket, Found};
 use crate::config::{Config, Deletes};
+use crate::entries::{Entries, Noted};
 use crate::guard::Claim;
-use crate::manifest::{self, Entry, Manifest, Release, Stale};
+use crate::manifest::{self, Manifest, Release, Stale};
+use crate::objects::Site;
 use crate::plan::{Leftovers, Plan, Retain};
 use crate::releases;
 
-/// Above this many objects no manifest is kept: it is read and written whole.
+/// Above this many objects the manifest holds none of them: they would take too much memory.
 pub const MOST_OBJECTS: usize = 250_000;
 
 /// The pipeline run that deploys.
@@ -130,8 +131,8 @@ impl Live {
     }
 
     /// Takes what other steps of this build have uploaded for known.
-    pub fn learn(&mut self, objects: BTreeMap<String, Entry>) {
-        self.manifest.objects.extend(objects);
+    pub fn learn(&mut self, objects: &Entries) {
+        self.manifest.objects = self.manifest.objects.with(objects);
     }
 
     /// Refuses an older build, and a site that another run is changing.
@@ -166,8 +167,8 @@ impl Live {
             Stale::Everything => self
                 .manifest
                 .objects
-                .keys()
-                .map(|name| [prefix, name].concat())
+                .names()
+                .map(|name| [prefix, &name].concat())
                 .collect(),
         }
     }
@@ -204,12 +205,12 @@ impl Live {
         journal: &Journal,
     ) -> Result<Taken, Failure> {
         let stale = self.manifest.stale.clone().with(stale);
-        let mut returned = Manifest {
+        let returned = Manifest {
             lease: None,
             stale,
             ..self.manifest.clone()
         };
-        let mut manifest = Manifest {
+        let manifest = Manifest {
             lease: Some(self.claim.lease()),
             ..returned.clone()
         };
@@ -230,8 +231,7 @@ impl Live {
                     },
                 };
                 if let Some(condition) = condition {
-                    let bytes = returned.write().unwrap_or_default();
-                    store.write(manifest::NAME, bytes, Some(&condition)).await?;
+                    write(&store, &returned, &condition).await?;
                 }
                 Ok::<_, Failure>(())
             };
@@ -241,7 +241,9 @@ impl Live {
                 );
             }
         });
-        let etag = self.write(bucket, &mut manifest, &self.etag).await?;
+        let etag = write(bucket, &manifest, &self.etag)
+            .await?
+            .ok_or_else(overtaken)?;
         // Nobody else sets it.
         let _ = written.set(etag.clone());
         Ok(Taken {
@@ -286,8 +288,8 @@ impl Live {
         self,
         bucket: &Bucket,
         taken: Taken,
-        plan: &Plan,
-        written: BTreeMap<String, Entry>,
+        site: &Site,
+        (plan, noted): (&Plan, Noted),
         retain: Option<Retain>,
         journal: &Journal,
     ) -> Result<(), Failure> {
@@ -295,14 +297,9 @@ impl Live {
             return Ok(());
         }
         let objects = if plan.remembers() {
-            let mut objects: BTreeMap<String, Entry> = plan.known.iter().cloned().collect();
-            objects.extend(written);
-            objects
+            noted.into_entries(|number| site.name(site.object(number)))
         } else {
-            tracing::warn!(
-                "no manifest is kept for more than {MOST_OBJECTS} objects; set MANIFEST to false"
-            );
-            BTreeMap::new()
+            Entries::default()
         };
         let mut manifest = Manifest {
             lease: None,
@@ -321,11 +318,14 @@ impl Live {
                 commit: self.build.commit.clone(),
                 finished: self.build.now,
             });
-            if let Some(retain) = retain {
+            // What is not remembered cannot be put back.
+            if let Some(retain) = retain.filter(|_| plan.remembers()) {
                 releases::keep(bucket, &mut manifest, retain, self.build.now, journal).await?;
             }
         }
-        self.write(bucket, &mut manifest, &taken.etag).await?;
+        write(bucket, &manifest, &taken.etag)
+            .await?
+            .ok_or_else(overtaken)?;
         taken.settle(journal);
         Ok(())
     }
@@ -339,33 +339,34 @@ impl Live {
         bucket: &Bucket,
         taken: Taken,
         release: Release,
-        restored: BTreeMap<String, Entry>,
+        restored: &Entries,
         journal: &Journal,
     ) -> Result<(), Failure> {
-        let mut manifest = Manifest {
+        let manifest = Manifest {
             lease: None,
             stale: Stale::Nothing,
             release: Some(release),
+            objects: self.manifest.objects.with(restored),
             ..self.manifest.clone()
         };
-        manifest.objects.extend(restored);
-        self.write(bucket, &mut manifest, &taken.etag).await?;
+        write(bucket, &manifest, &taken.etag)
+            .await?
+            .ok_or_else(overtaken)?;
         taken.settle(journal);
         Ok(())
     }
+}
 
-    async fn write(
-        &self,
-        bucket: &Bucket,
-        manifest: &mut Manifest,
-        condition: &str,
-    ) -> Result<String, Failure> {
-        let bytes = manifest
-            .write()
-            .map_err(|error| Failure::new(format!("could not write the manifest: {error}")))?;
-        let written = bucket.write(manifest::NAME, bytes, Some(condition)).await?;
-        written.ok_or_else(overtaken)
-    }
+/// Gives the new ETag; nothing if another run has written meanwhile.
+async fn write(
+    bucket: &Bucket,
+    manifest: &Manifest,
+    condition: &str,
+) -> Result<Option<String>, Failure> {
+    let pieces = manifest
+        .pieces()
+        .map_err(|error| Failure::new(format!("could not write the manifest: {error}")))?;
+    bucket.write(manifest::NAME, pieces, Some(condition)).await
 }
 
 fn overtaken() -> Failure {

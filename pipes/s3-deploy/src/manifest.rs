@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::entries::Entries;
 use crate::phase::Phase;
+use crate::pieces::Pieces;
 
 /// The folder, under the prefix, of all that the pipe keeps for itself.
 pub const FOLDER: &str = ".s3-deploy/";
@@ -14,8 +16,6 @@ pub const FOLDER: &str = ".s3-deploy/";
 pub const NAME: &str = ".s3-deploy/manifest.json";
 /// The format that this version writes; one with a higher number is left alone.
 const FORMAT: u32 = 1;
-/// What an object takes in it, in bytes, with a name that is not too long.
-const LINE: usize = 256;
 
 /// The state of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct Manifest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
     /// The objects of the site, by name.
-    pub objects: BTreeMap<String, Entry>,
+    pub objects: Entries,
     /// Objects that are no longer part of the site and still there, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub retired: BTreeMap<String, Retired>,
@@ -141,36 +141,35 @@ fn is_ordinary(phase: &Phase) -> bool {
 }
 
 impl Manifest {
-    /// Reads what an earlier run wrote.
+    /// What an earlier run wrote, if this version knows its format.
     ///
     /// # Errors
-    /// A clause that says why it cannot be read.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| format!("it is not a manifest: {error}"))?;
-        if manifest.format > FORMAT {
+    /// A clause that says why it cannot be used.
+    pub fn checked(self) -> Result<Self, String> {
+        if self.format > FORMAT {
             return Err(format!(
                 "it has format {}, and this version knows {FORMAT}",
-                manifest.format
+                self.format
             ));
         }
-        Ok(manifest)
+        Ok(self)
     }
 
-    /// The bytes to write.
+    /// What to write.
     ///
     /// # Errors
     /// Never for what this type can hold; the error of the library.
-    pub fn write(&mut self) -> Result<Vec<u8>, serde_json::Error> {
-        self.format = FORMAT;
-        // At once, since a buffer that doubles needs three times the room at its last step.
-        let mut bytes = Vec::with_capacity((self.objects.len() + 4) * LINE);
-        serde_json::to_writer(&mut bytes, self)?;
-        Ok(bytes)
+    pub fn pieces(&self) -> Result<Pieces, serde_json::Error> {
+        let frame = Self {
+            format: FORMAT,
+            objects: Entries::default(),
+            ..self.clone()
+        };
+        Pieces::new(&frame, &self.objects)
     }
 
     /// The entry of an object, if the listing shows that it is still the one that was written.
-    pub fn entry(&self, name: &str, size: u64, etag: &str) -> Option<&Entry> {
+    pub fn entry(&self, name: &str, size: u64, etag: &str) -> Option<Entry> {
         self.objects
             .get(name)
             .filter(|entry| entry.size == size && entry.etag == etag)
@@ -191,9 +190,24 @@ mod tests {
         }
     }
 
+    fn read(bytes: &[u8]) -> Result<Manifest, String> {
+        serde_json::from_slice::<Manifest>(bytes)
+            .map_err(|error| error.to_string())?
+            .checked()
+    }
+
+    fn written(manifest: &Manifest) -> Vec<u8> {
+        manifest
+            .pieces()
+            .unwrap()
+            .flat_map(Result::unwrap)
+            .collect()
+    }
+
     #[test]
     fn what_is_written_can_be_read() {
-        let mut manifest = Manifest {
+        let manifest = Manifest {
+            format: FORMAT,
             release: Some(Release {
                 id: "7-1".to_owned(),
                 build: 7,
@@ -205,7 +219,7 @@ mod tests {
                 run: "x".to_owned(),
                 ends: 2,
             }),
-            objects: BTreeMap::from([("a".to_owned(), entry())]),
+            objects: Entries::from([("a".to_owned(), entry())]),
             retired: BTreeMap::from([(
                 "b".to_owned(),
                 Retired {
@@ -215,14 +229,13 @@ mod tests {
             )]),
             ..Manifest::default()
         };
-        let bytes = manifest.write().unwrap();
-        assert_eq!(Manifest::read(&bytes).unwrap(), manifest);
+        assert_eq!(read(&written(&manifest)).unwrap(), manifest);
     }
 
     #[test]
     fn an_entry_holds_while_the_listing_agrees() {
         let manifest = Manifest {
-            objects: BTreeMap::from([("a".to_owned(), entry())]),
+            objects: Entries::from([("a".to_owned(), entry())]),
             ..Manifest::default()
         };
         assert!(manifest.entry("a", 1, "e").is_some());
@@ -243,15 +256,21 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_or_foreign_one_is_refused() {
-        assert!(
-            Manifest::read(b"<html>")
-                .unwrap_err()
-                .starts_with("it is not a manifest")
-        );
+    fn a_newer_one_is_refused() {
         assert_eq!(
-            Manifest::read(br#"{"format":2,"objects":{}}"#).unwrap_err(),
+            read(br#"{"format":2,"objects":{}}"#).unwrap_err(),
             "it has format 2, and this version knows 1"
         );
+    }
+
+    #[test]
+    fn the_format_stays_as_it_is() {
+        let manifest = Manifest {
+            objects: Entries::from([("a/ä\"b".to_owned(), entry())]),
+            stale: Stale::Everything,
+            ..Manifest::default()
+        };
+        let text = r#"{"format":1,"objects":{"a/ä\"b":{"size":1,"etag":"e","content":"c","headers":"h","phase":"entry-point"}},"stale":"everything"}"#;
+        assert_eq!(String::from_utf8(written(&manifest)).unwrap(), text);
     }
 }

@@ -52,6 +52,22 @@ pub struct Object {
     pub shape: Shape,
 }
 
+impl Object {
+    /// That file as it is.
+    pub const fn file(index: u32) -> Self {
+        Self {
+            name: index,
+            source: index,
+            shape: Shape::Plain,
+        }
+    }
+
+    /// Files are sorted by name, and so are objects that have the name of one.
+    const fn has_name_of_file(self) -> bool {
+        !matches!(self.shape, Shape::Redirect | Shape::CompressedBeside(_))
+    }
+}
+
 /// An object that only redirects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
@@ -63,6 +79,38 @@ pub struct Redirect {
     pub forced: bool,
 }
 
+/// Objects by their numbers, in the order of their names.
+#[derive(Debug)]
+pub enum Objects {
+    /// Each file is one, as it is.
+    Files(usize),
+    /// These.
+    Listed(Vec<Object>),
+}
+
+impl Objects {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Files(count) => *count,
+            Self::Listed(objects) => objects.len(),
+        }
+    }
+
+    /// All of them with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, Object)> {
+        let numbers = (0..=u32::MAX).take(self.len());
+        numbers.map(|number| (number, self.get(number)))
+    }
+
+    fn get(&self, number: u32) -> Object {
+        match self {
+            Self::Files(_) => Object::file(number),
+            Self::Listed(objects) => objects[number as usize],
+        }
+    }
+}
+
 /// Everything that is wished for, known before the first request.
 pub struct Site {
     /// Before every key.
@@ -70,7 +118,7 @@ pub struct Site {
     /// The files.
     pub tree: Tree,
     /// The objects, sorted by name.
-    pub objects: Vec<Object>,
+    pub objects: Objects,
     /// The redirects that `Shape::Redirect` names.
     pub redirects: Vec<Redirect>,
     /// What gives each object its headers.
@@ -78,45 +126,46 @@ pub struct Site {
 }
 
 impl Site {
-    /// The object with this name.
-    pub fn find(&self, name: &str) -> Option<Object> {
-        let found = self
-            .objects
-            .binary_search_by(|object| self.compare_name(*object, name));
-        found.ok().map(|index| self.objects[index])
+    /// The object of this number.
+    pub fn object(&self, number: u32) -> Object {
+        self.objects.get(number)
+    }
+
+    /// The number of the object with this name.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        let number = match &self.objects {
+            Objects::Files(_) => self.tree.find(name),
+            Objects::Listed(objects) => objects
+                .binary_search_by(|object| self.compare_name(*object, name))
+                .ok(),
+        };
+        u32::try_from(number?).ok()
     }
 
     /// The name of an object: its key without the prefix.
     pub fn name(&self, object: Object) -> String {
-        let (name, suffix) = self.name_parts(object);
-        [name, suffix].concat()
+        let (mut name, suffix) = self.name_parts(object);
+        name.push_str(suffix);
+        name
     }
 
     /// The key of an object.
     pub fn key(&self, object: Object) -> String {
         let (name, suffix) = self.name_parts(object);
-        [&self.prefix, name, suffix].concat()
+        [&self.prefix, name.as_str(), suffix].concat()
     }
 
-    /// Compares the name of an object with another, without making it.
+    /// Compares the name of an object with another.
     pub fn compare_name(&self, object: Object, other: &str) -> Ordering {
-        let (name, suffix) = self.name_parts(object);
-        if suffix.is_empty() {
-            name.cmp(other)
-        } else {
-            name.bytes().chain(suffix.bytes()).cmp(other.bytes())
-        }
+        self.name(object).as_str().cmp(other)
     }
 
-    /// Compares the names of two objects, without making them.
-    pub fn compare(&self, object: Object, other: Object) -> Ordering {
-        let (name, suffix) = self.name_parts(other);
-        if suffix.is_empty() {
-            return self.compare_name(object, name);
+    /// Compares the names of two objects.
+    fn compare(&self, one: Object, other: Object) -> Ordering {
+        if one.has_name_of_file() && other.has_name_of_file() {
+            return one.name.cmp(&other.name);
         }
-        let (own, own_suffix) = self.name_parts(object);
-        let own = own.bytes().chain(own_suffix.bytes());
-        own.cmp(name.bytes().chain(suffix.bytes()))
+        self.name(one).cmp(&self.name(other))
     }
 
     /// The file whose bytes the object has; none for a redirect.
@@ -130,15 +179,15 @@ impl Site {
             let redirect = &self.redirects[object.name as usize];
             return self.wishes.of_redirect(&redirect.name, &redirect.to);
         }
-        self.wishes
-            .of_file(self.original_name(object), object.shape.encoding())
+        let name = self.original_name(object);
+        self.wishes.of_file(&name, object.shape.encoding())
     }
 
     /// Where each of its headers comes from.
     pub fn explain(&self, object: Object) -> Vec<Because> {
         if object.shape != Shape::Redirect {
             let name = self.original_name(object);
-            return self.wishes.explain(name, object.shape.encoding());
+            return self.wishes.explain(&name, object.shape.encoding());
         }
         let redirect = &self.redirects[object.name as usize];
         let mut because = self.wishes.explain(&redirect.name, None);
@@ -152,33 +201,35 @@ impl Site {
 
     /// Sorts the objects by name: the merge join with the listing needs it.
     pub fn sort(&mut self) {
-        let mut objects = std::mem::take(&mut self.objects);
-        let plain = objects.iter().all(|object| object.shape == Shape::Plain);
-        if !plain {
-            objects.sort_unstable_by(|one, other| self.compare(*one, *other));
-        }
-        self.objects = objects;
+        let objects = std::mem::replace(&mut self.objects, Objects::Files(0));
+        self.objects = match objects {
+            Objects::Files(count) => Objects::Files(count),
+            Objects::Listed(mut objects) => {
+                // They are nearly sorted, and a stable sort makes use of it.
+                objects.sort_by(|one, other| self.compare(*one, *other));
+                Objects::Listed(objects)
+            }
+        };
     }
 
     /// The name by which rules see it: the original's, also for a compressed sibling.
-    fn original_name(&self, object: Object) -> &str {
-        let name = self.tree.file(object.name as usize).name;
-        match object.shape {
-            Shape::PrecompressedBeside(encoding) => {
-                name.strip_suffix(encoding.extension()).unwrap_or(name)
-            }
-            _ => name,
+    fn original_name(&self, object: Object) -> String {
+        let mut name = self.tree.name(object.name as usize);
+        if let Shape::PrecompressedBeside(encoding) = object.shape
+            && let Some(original) = name.strip_suffix(encoding.extension())
+        {
+            name.truncate(original.len());
         }
+        name
     }
 
-    fn name_parts(&self, object: Object) -> (&str, &'static str) {
+    fn name_parts(&self, object: Object) -> (String, &'static str) {
         match object.shape {
-            Shape::Redirect => (&self.redirects[object.name as usize].name, ""),
-            Shape::CompressedBeside(encoding) => (
-                self.tree.file(object.name as usize).name,
-                encoding.extension(),
-            ),
-            _ => (self.tree.file(object.name as usize).name, ""),
+            Shape::Redirect => (self.redirects[object.name as usize].name.clone(), ""),
+            Shape::CompressedBeside(encoding) => {
+                (self.tree.name(object.name as usize), encoding.extension())
+            }
+            _ => (self.tree.name(object.name as usize), ""),
         }
     }
 }

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::Failure;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::aws::{Bucket, Live, Range};
 use crate::compare::{self, RemoteObject, Verdict};
 use crate::headers::Headers;
+use crate::live::MOST_OBJECTS;
 use crate::manifest::Entry;
 use crate::objects::{Object, Site};
 use crate::plan::{Leftovers, Plan};
@@ -23,7 +25,8 @@ const HEADS: usize = 64;
 
 /// One object with its line of the listing and what the manifest knows of it.
 struct Job {
-    object: Object,
+    /// The object's number in the site.
+    number: u32,
     remote: RemoteObject,
     entry: Option<Entry>,
 }
@@ -42,12 +45,8 @@ pub struct Rules<'a> {
 
 /// The ranges of the listing: about a page of objects each, if the bucket resembles the site.
 pub fn ranges(site: &Site) -> Vec<Range> {
-    let bounds: Vec<String> = site
-        .objects
-        .chunks(RANGE)
-        .skip(1)
-        .map(|chunk| site.name(chunk[0]))
-        .collect();
+    let numbered = site.objects.numbered().step_by(RANGE).skip(1);
+    let bounds: Vec<String> = numbered.map(|(_, object)| site.name(object)).collect();
     let mut ranges: Vec<Range> = Vec::with_capacity(bounds.len() + 1);
     let mut after = None;
     for bound in bounds {
@@ -68,121 +67,178 @@ pub async fn observe(
     mut listing: impl futures_util::Stream<Item = Result<Vec<RemoteObject>, Failure>> + Unpin,
     rules: &Rules<'_>,
 ) -> Result<Plan, Failure> {
-    let can_be_kept = site.objects.len() <= crate::live::MOST_OBJECTS;
-    let mut plan = Plan::new(rules.headers && can_be_kept);
-    let mut wished = site.objects.iter().copied().peekable();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut comparing = FuturesUnordered::new();
-    let mut open = Vec::new();
+    let can_be_kept = site.objects.len() <= MOST_OBJECTS;
+    if rules.headers && !can_be_kept {
+        tracing::warn!(
+            "the site has more than {MOST_OBJECTS} objects, so the manifest holds none of them, and the headers of \
+             objects whose content is unchanged are not compared"
+        );
+    }
+    let mut comparison = Comparison {
+        site,
+        bucket,
+        rules,
+        asks_for_headers: rules.headers && can_be_kept,
+        plan: Plan::new(site, rules.headers && can_be_kept),
+        comparing: FuturesUnordered::new(),
+        asking: FuturesUnordered::new(),
+    };
+    let mut wished = site.objects.numbered().peekable();
     let mut ranges = ranges(site).into_iter();
     while let Some(remote) = listing.next().await {
         let until = ranges.next().and_then(|(_, until)| until);
+        let jobs = comparison.join(&mut wished, remote?, until.as_deref());
+        comparison.compare(jobs).await?;
+    }
+    comparison.finish().await
+}
+
+/// Wished objects with their numbers, in the order of their names.
+type Wished<'a, All> = &'a mut std::iter::Peekable<All>;
+
+/// What a thread found out, and what an answer says.
+type Verdicts = Result<Vec<(Job, Verdict)>, Failure>;
+type Answer = Result<(u32, Verdict), Failure>;
+
+/// A comparison under way.
+struct Comparison<'a> {
+    site: &'a Arc<Site>,
+    bucket: &'a Bucket,
+    rules: &'a Rules<'a>,
+    /// Whether a request is worth what it tells of headers: only if it is remembered.
+    asks_for_headers: bool,
+    plan: Plan,
+    comparing: FuturesUnordered<JoinHandle<Verdicts>>,
+    asking: FuturesUnordered<JoinHandle<Answer>>,
+}
+
+impl Comparison<'_> {
+    /// Joins a part of the listing with the wished objects up to the name `until`, and gives the pairs.
+    fn join(
+        &mut self,
+        wished: Wished<'_, impl Iterator<Item = (u32, Object)>>,
+        remote: Vec<RemoteObject>,
+        until: Option<&str>,
+    ) -> Vec<Job> {
+        let Self {
+            site, rules, plan, ..
+        } = self;
         let mut jobs = Vec::new();
-        let mut remote = remote?
+        let mut remote = remote
             .into_iter()
             .filter(|object| (rules.admits)(&object.name))
             .peekable();
         loop {
-            let in_range = |object: &Object| {
-                until
-                    .as_ref()
-                    .is_none_or(|until| site.compare_name(*object, until).is_le())
-            };
-            let order = match (
-                wished.peek().filter(|object| in_range(object)),
-                remote.peek(),
-            ) {
-                (Some(object), Some(remote)) => site.compare_name(*object, &remote.name),
+            let name = wished.peek().map(|(_, object)| site.name(*object));
+            let in_range = |name: &String| until.is_none_or(|until| name.as_str() <= until);
+            let order = match (name.filter(in_range), remote.peek()) {
+                (Some(name), Some(remote)) => name.cmp(&remote.name),
                 (Some(_), None) => std::cmp::Ordering::Less,
                 (None, Some(_)) => std::cmp::Ordering::Greater,
-                (None, None) => break,
+                (None, None) => return jobs,
             };
             let object = if order.is_le() { wished.next() } else { None };
             let found = if order.is_ge() { remote.next() } else { None };
             plan.listed += usize::from(found.is_some());
             match (object, found) {
-                (Some(object), Some(remote)) => {
-                    let entry = rules
-                        .leftovers
-                        .manifest
-                        .entry(&remote.name, remote.size, &remote.etag)
-                        .cloned();
+                (Some((number, _)), Some(remote)) => {
+                    let known = &rules.leftovers.manifest;
+                    let entry = known.entry(&remote.name, remote.size, &remote.etag);
                     jobs.push(Job {
-                        object,
+                        number,
                         remote,
                         entry,
                     });
                 }
-                (Some(object), None) => plan.add_new(site, object),
+                (Some((number, _)), None) => plan.add_new(site, number),
                 (None, Some(remote)) => plan.add_leftover(remote),
-                (None, None) => break,
+                (None, None) => return jobs,
             }
         }
-        if rules.size_only {
+    }
+
+    /// Compares these, or begins to.
+    async fn compare(&mut self, mut jobs: Vec<Job>) -> Result<(), Failure> {
+        if self.rules.size_only {
             for job in jobs {
-                let verdict = compare::at_once(site, job.object, &job.remote);
-                plan.add(
-                    site,
-                    job.object,
-                    verdict.unwrap_or_else(|| Verdict::Same(unproven(&job.remote))),
-                );
+                let object = self.site.object(job.number);
+                let verdict = compare::at_once(self.site, object, &job.remote);
+                let verdict = verdict.unwrap_or_else(|| Verdict::Same(unproven(&job.remote)));
+                self.plan.add(self.site, job.number, verdict);
             }
-            continue;
+            return Ok(());
         }
+        // No more threads than cores: they are what hashing costs, and each holds a buffer.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         while !jobs.is_empty() {
-            // No more threads than cores: they are what hashing costs, and each holds a buffer.
-            if comparing.len() >= threads
-                && let Some(verdicts) = comparing.next().await
+            if self.comparing.len() >= threads
+                && let Some(verdicts) = self.comparing.next().await
             {
-                take(site, verdicts, rules, &mut plan, &mut open)?;
+                self.take(verdicts).await?;
             }
             let chunk = jobs.split_off(jobs.len().saturating_sub(CHUNK));
-            let site = Arc::clone(site);
-            comparing.push(tokio::task::spawn_blocking(move || {
-                compare_chunk(&site, chunk)
+            let site = Arc::clone(self.site);
+            let comparing = tokio::task::spawn_blocking(move || compare_chunk(&site, chunk));
+            self.comparing.push(comparing);
+        }
+        Ok(())
+    }
+
+    /// Takes what a thread found out, and asks for what is still open.
+    async fn take(&mut self, verdicts: Result<Verdicts, JoinError>) -> Result<(), Failure> {
+        let verdicts = verdicts
+            .map_err(|_| Failure::new("could not compare the files: a thread ended early"))??;
+        for (job, verdict) in verdicts {
+            let is_open = match verdict {
+                Verdict::HeadersUnknown(_) => self.asks_for_headers,
+                Verdict::Unknown => self.rules.headers,
+                _ => false,
+            };
+            if !is_open {
+                self.plan.add(self.site, job.number, verdict);
+                continue;
+            }
+            if self.asking.len() >= HEADS
+                && let Some(answer) = self.asking.next().await
+            {
+                self.answered(answer)?;
+            }
+            // Of its own, so that it goes on while nobody waits for it.
+            let (site, bucket) = (Arc::clone(self.site), self.bucket.clone());
+            self.asking.push(tokio::spawn(async move {
+                resolve(&site, &bucket, job, verdict).await
             }));
         }
+        Ok(())
     }
-    while let Some(verdicts) = comparing.next().await {
-        take(site, verdicts, rules, &mut plan, &mut open)?;
+
+    fn answered(&mut self, answer: Result<Answer, JoinError>) -> Result<(), Failure> {
+        let (number, verdict) = answer
+            .map_err(|_| Failure::new("could not look at the objects: a task ended early"))??;
+        self.plan.add(self.site, number, verdict);
+        Ok(())
     }
-    let answers = stream::iter(open).map(|(job, verdict)| resolve(site, bucket, job, verdict));
-    let mut answers = answers.buffer_unordered(HEADS);
-    while let Some((object, verdict)) = answers.try_next().await? {
-        plan.add(site, object, verdict);
+
+    /// Waits for all that is under way.
+    async fn finish(mut self) -> Result<Plan, Failure> {
+        while let Some(verdicts) = self.comparing.next().await {
+            self.take(verdicts).await?;
+        }
+        while let Some(answer) = self.asking.next().await {
+            self.answered(answer)?;
+        }
+        self.plan.finish(self.rules.leftovers);
+        Ok(self.plan)
     }
-    plan.finish(site, rules.leftovers);
-    Ok(plan)
 }
 
-type Verdicts = Result<Result<Vec<(Job, Verdict)>, Failure>, tokio::task::JoinError>;
-
-fn compare_chunk(site: &Site, jobs: Vec<Job>) -> Result<Vec<(Job, Verdict)>, Failure> {
+fn compare_chunk(site: &Site, jobs: Vec<Job>) -> Verdicts {
     let compare = |job: Job| {
-        let verdict = compare::by_content(site, job.object, &job.remote, job.entry.as_ref())?;
+        let object = site.object(job.number);
+        let verdict = compare::by_content(site, object, &job.remote, job.entry.as_ref())?;
         Ok((job, verdict))
     };
     jobs.into_iter().map(compare).collect()
-}
-
-fn take(
-    site: &Site,
-    verdicts: Verdicts,
-    rules: &Rules<'_>,
-    plan: &mut Plan,
-    open: &mut Vec<(Job, Verdict)>,
-) -> Result<(), Failure> {
-    let verdicts = verdicts
-        .map_err(|_| Failure::new("could not compare the files: a thread ended early"))??;
-    for (job, verdict) in verdicts {
-        match verdict {
-            Verdict::HeadersUnknown(_) | Verdict::Unknown if rules.headers => {
-                open.push((job, verdict));
-            }
-            verdict => plan.add(site, job.object, verdict),
-        }
-    }
-    Ok(())
 }
 
 /// Asks for what is still open of one object: its headers, and where the ETag says nothing, its checksum.
@@ -191,17 +247,17 @@ async fn resolve(
     bucket: &Bucket,
     job: Job,
     verdict: Verdict,
-) -> Result<(Object, Verdict), Failure> {
-    let object = job.object;
+) -> Result<(u32, Verdict), Failure> {
+    let (number, object) = (job.number, site.object(job.number));
     let Some(live) = bucket.head(&job.remote.name).await? else {
-        return Ok((object, verdict));
+        return Ok((number, verdict));
     };
     let (headers, phase, _) = site.wish(object);
     let entry = match verdict {
         Verdict::HeadersUnknown(entry) => entry,
         verdict => {
             let Some(remote) = live.crc64nvme.clone() else {
-                return Ok((object, verdict));
+                return Ok((number, verdict));
             };
             let site = Arc::clone(site);
             let reading = tokio::task::spawn_blocking(move || {
@@ -212,7 +268,7 @@ async fn resolve(
                 .await
                 .unwrap_or_else(|_| Err(Failure::new("could not compare the files")))?;
             if own != remote {
-                return Ok((object, Verdict::ContentDiffers));
+                return Ok((number, Verdict::ContentDiffers));
             }
             let RemoteObject { size, etag, .. } = job.remote;
             Entry {
@@ -225,7 +281,7 @@ async fn resolve(
         }
     };
     Ok((
-        object,
+        number,
         if differs(&headers, &live) {
             Verdict::HeadersDiffer(entry)
         } else {

@@ -10,8 +10,9 @@ use shared::FromText;
 
 use crate::compare::{RemoteObject, Verdict};
 use crate::config::Deletes;
-use crate::manifest::{Entry, Manifest, Retired};
-use crate::objects::{Object, Site};
+use crate::entries::Noted;
+use crate::manifest::{Manifest, Retired};
+use crate::objects::Site;
 use crate::phase::Phase;
 use crate::rules::Because;
 
@@ -49,11 +50,11 @@ impl Reason {
     }
 }
 
-/// One object to write, in 16 bytes.
+/// One object to write, in 8 bytes.
 #[derive(Debug)]
 pub struct Action {
-    /// The object.
-    pub object: Object,
+    /// The number of the object in the site.
+    pub number: u32,
     /// When: phases are done one after another.
     pub phase: Phase,
     /// Why.
@@ -107,11 +108,10 @@ pub struct Plan {
     pub retained: usize,
     /// All objects of earlier releases that are still there afterwards, for the manifest.
     pub retired: BTreeMap<String, Retired>,
-    /// What is known of the unchanged objects, for the manifest.
-    pub known: Vec<(String, Entry)>,
+    /// What is known of the unchanged objects, for the manifest, and of those that only get other headers.
+    pub noted: Noted,
     /// Objects that the listing showed, the pipe's own not counted.
     pub listed: usize,
-    reheaded: BTreeMap<Object, Entry>,
     leftovers: Vec<Deletion>,
     remembers: bool,
 }
@@ -158,50 +158,47 @@ pub struct Leftovers<'a> {
 
 impl Plan {
     /// Nothing yet; `remembers` what is known of unchanged objects, which takes more memory than all else.
-    pub fn new(remembers: bool) -> Self {
+    pub fn new(site: &Site, remembers: bool) -> Self {
+        let room = if remembers { site.objects.len() } else { 0 };
         Self {
             remembers,
+            noted: Noted::with_room(room),
             ..Self::default()
         }
     }
 
     /// Adds a wished object that the listing does not show.
-    pub fn add_new(&mut self, site: &Site, object: Object) {
-        self.act(site, object, Reason::New);
+    pub fn add_new(&mut self, site: &Site, number: u32) {
+        self.act(site, number, Reason::New);
     }
 
     /// Adds a wished object that was compared. Without proof it is uploaded: never a stale object.
-    pub fn add(&mut self, site: &Site, object: Object, verdict: Verdict) {
+    pub fn add(&mut self, site: &Site, number: u32, verdict: Verdict) {
         match verdict {
             Verdict::Same(entry) | Verdict::HeadersUnknown(entry) => {
                 self.unchanged += 1;
                 // What was compared by size only proves nothing to a later run.
                 if self.remembers && !entry.content.is_empty() {
-                    self.known.push((site.name(object), entry));
+                    self.noted.set(number, &entry);
                 }
             }
             Verdict::HeadersDiffer(entry) => {
-                self.act(site, object, Reason::HeadersDiffer);
-                self.reheaded.insert(object, entry);
+                self.act(site, number, Reason::HeadersDiffer);
+                self.noted.set(number, &entry);
             }
-            Verdict::SizeDiffers => self.act(site, object, Reason::SizeDiffers),
-            Verdict::ContentDiffers => self.act(site, object, Reason::ContentDiffers),
-            Verdict::Unknown => self.act(site, object, Reason::CannotCompare),
+            Verdict::SizeDiffers => self.act(site, number, Reason::SizeDiffers),
+            Verdict::ContentDiffers => self.act(site, number, Reason::ContentDiffers),
+            Verdict::Unknown => self.act(site, number, Reason::CannotCompare),
         }
     }
 
-    fn act(&mut self, site: &Site, object: Object, reason: Reason) {
-        let (_, phase, _) = site.wish(object);
+    fn act(&mut self, site: &Site, number: u32, reason: Reason) {
+        let (_, phase, _) = site.wish(site.object(number));
         self.actions.push(Action {
-            object,
+            number,
             phase,
             reason,
         });
-    }
-
-    /// What is known of an object that only gets other headers.
-    pub fn reheaded(&self, object: Object) -> Option<&Entry> {
-        self.reheaded.get(&object)
     }
 
     /// Whether what is known of the objects is kept, for the manifest.
@@ -216,12 +213,11 @@ impl Plan {
     }
 
     /// Decides what becomes of the leftovers, and brings everything into its order.
-    pub fn finish(&mut self, site: &Site, rules: Leftovers<'_>) {
+    pub fn finish(&mut self, rules: Leftovers<'_>) {
         let Manifest {
             objects, retired, ..
         } = rules.manifest;
-        let is_own =
-            |each: &Deletion| objects.contains_key(&each.name) || retired.contains_key(&each.name);
+        let is_own = |each: &Deletion| objects.has(&each.name) || retired.contains_key(&each.name);
         let mut leftovers = std::mem::take(&mut self.leftovers);
         if rules.deletes.scope == DeleteScope::Deployed || !rules.deletes.asked {
             let all = leftovers.len();
@@ -238,10 +234,10 @@ impl Plan {
             // Those of earlier releases are not forgotten: a later run may be asked to delete them.
             self.left = std::mem::take(&mut self.foreign) + self.retired.len();
         }
-        self.actions.sort_unstable_by(|one, other| {
-            let by_name = || site.compare(one.object, other.object);
-            one.phase.cmp(&other.phase).then_with(by_name)
-        });
+        // The numbers have the order of the names.
+        self.actions
+            .sort_unstable_by_key(|action| (action.phase, action.number));
+        self.noted.sort();
         self.deletes
             .sort_unstable_by(|one, other| one.name.cmp(&other.name));
     }
@@ -304,10 +300,11 @@ impl Plan {
     fn write_lines(&self, site: &Site, explain: bool, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for action in &self.actions {
             let (verb, reason) = (action.reason.verb(), action.reason.text());
-            writeln!(out, "{verb:<7} {}  ({reason})", site.key(action.object))?;
+            let object = site.object(action.number);
+            writeln!(out, "{verb:<7} {}  ({reason})", site.key(object))?;
             if explain {
                 writeln!(out, "          phase: {}", action.phase)?;
-                for reason in site.explain(action.object) {
+                for reason in site.explain(object) {
                     writeln!(
                         out,
                         "          {}: {}  ({})",
@@ -363,11 +360,11 @@ impl Plan {
             .iter()
             .map(|action| Line {
                 action: action.reason.verb(),
-                key: site.key(action.object),
+                key: site.key(site.object(action.number)),
                 reason: action.reason.text(),
                 phase: action.phase,
                 headers: if explain {
-                    site.explain(action.object)
+                    site.explain(site.object(action.number))
                 } else {
                     Vec::new()
                 },

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::headers::values::over_limits;
 use crate::manifest::FOLDER;
 use crate::netlify::{self, NetlifyHeaders};
-use crate::objects::{Object, Redirect, Shape, Site};
+use crate::objects::{Object, Objects, Redirect, Shape, Site};
 use crate::rules::Rules;
 use crate::tree::{Tree, Walk, plain};
 use crate::wishes::Wishes;
@@ -40,14 +40,13 @@ pub fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
         admits: &admits,
     };
     let tree = Tree::new(root, &walk)?;
-    let has = |folder: &str| (0..tree.len()).any(|index| tree.file(index).name.starts_with(folder));
-    if has(FOLDER) {
+    if tree.has_under(FOLDER) {
         return Err(Failure::new(format!(
             "LOCAL_PATH holds `{FOLDER}`, the folder that the pipe keeps for itself in the bucket"
         ))
         .hint("leave it out of the site: it was perhaps downloaded with it"));
     }
-    if has(".git/") {
+    if tree.has_under(".git/") {
         tracing::warn!(
             "the site holds `.git`, the whole history of the repository; LOCAL_PATH may be one directory too high"
         );
@@ -65,7 +64,7 @@ pub fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
     let mut site = Site {
         prefix,
         tree,
-        objects: Vec::new(),
+        objects: Objects::Files(0),
         redirects,
         wishes,
     };
@@ -86,11 +85,11 @@ fn name_inside(path: &Path, root: &Path) -> Option<PathBuf> {
 /// No single rule can know the sum of metadata and tags, and S3 says it only at the upload.
 fn check_limits(site: &Site) -> Result<(), Failure> {
     if site.wishes.can_break_limits() {
-        for object in &site.objects {
-            if let Some(fault) = over_limits(&site.wish(*object).0) {
+        for (_, object) in site.objects.numbered() {
+            if let Some(fault) = over_limits(&site.wish(object).0) {
                 return Err(Failure::new(format!(
                     "could not give `{}` its headers: {fault}",
-                    site.name(*object)
+                    site.name(object)
                 )));
             }
         }
@@ -161,31 +160,31 @@ fn add_objects(site: &mut Site, wanted: &[Encoding]) -> Result<(), Failure> {
         }
         !is_file || redirect.forced
     });
-    objects.reserve_exact(tree.len() + redirects.len());
-    for index in 0..tree.len() {
-        let name = tree.file(index).name;
+    number(tree.len())?;
+    if wanted.is_empty() && redirects.is_empty() {
+        *objects = Objects::Files(tree.len());
+        return Ok(());
+    }
+    let mut listed = Vec::with_capacity(tree.len() + redirects.len());
+    for (index, name) in tree.names_from(0).enumerate() {
         if redirects.iter().any(|redirect| redirect.name == name) {
             continue;
         }
         // A rule that names an encoding speaks of the bytes as they are.
-        if wanted.is_empty() || wishes.of_file(name, None).0.content_encoding.is_some() {
-            let own = number(index)?;
-            objects.push(Object {
-                name: own,
-                source: own,
-                shape: Shape::Plain,
-            });
+        if wanted.is_empty() || wishes.of_file(&name, None).0.content_encoding.is_some() {
+            listed.push(Object::file(number(index)?));
         } else {
-            add_encoded(tree, index, wanted, objects)?;
+            add_encoded(tree, index, wanted, &mut listed)?;
         }
     }
     for index in 0..redirects.len() {
-        objects.push(Object {
+        listed.push(Object {
             name: number(index)?,
             source: 0,
             shape: Shape::Redirect,
         });
     }
+    *objects = Objects::Listed(listed);
     Ok(())
 }
 
@@ -197,9 +196,9 @@ fn add_encoded(
     objects: &mut Vec<Object>,
 ) -> Result<(), Failure> {
     let file = tree.file(index);
-    let name = number(index)?;
+    let (name, text) = (number(index)?, file.name());
     let exists = |name: &str| tree.find(name).is_some();
-    if let Some((_, encoding)) = compress::original_of_sibling(file.name, &exists) {
+    if let Some((_, encoding)) = compress::original_of_sibling(&text, &exists) {
         objects.push(Object {
             name,
             source: name,
@@ -207,16 +206,12 @@ fn add_encoded(
         });
         return Ok(());
     }
-    let variants = compress::variants(file.name, file.size, &exists, wanted);
+    let variants = compress::variants(&text, file.size, &exists, wanted);
     if variants
         .iter()
         .all(|variant| !variant.key_suffix.is_empty())
     {
-        objects.push(Object {
-            name,
-            source: name,
-            shape: Shape::Plain,
-        });
+        objects.push(Object::file(name));
     }
     for variant in variants {
         let encoding = variant.encoding;

@@ -2,7 +2,7 @@
 //! answers to a yes, or to what they show instead. Before anything is deleted, since a page that a cache still shows
 //! loads what would go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -12,10 +12,12 @@ use url::Url;
 
 use crate::compress::decompress;
 use crate::digest::{fingerprint, hex};
+use crate::entries::Noted;
 use crate::headers::Headers;
 use crate::manifest::Entry;
 use crate::objects::Site;
 use crate::phase::Phase;
+use crate::plan::{Action, Plan};
 use crate::site_url::SiteUrl;
 
 /// Caches are asked again after this pause, and later less often.
@@ -67,24 +69,25 @@ impl Expected {
         })
     }
 
-    /// The pages among what was `written`, and those of `known` that have to be looked at again.
-    pub fn of_site(
+    /// The pages that `plan` wrote, and those of the names in `again`, by what was noted of them.
+    pub fn of_site<'a>(
         site: &Site,
-        written: &BTreeMap<String, Entry>,
-        known: &[(String, Entry)],
-        again: &BTreeSet<&str>,
+        plan: &Plan,
+        noted: &Noted,
+        again: impl Iterator<Item = &'a str>,
     ) -> Vec<Self> {
-        let again = known
-            .iter()
-            .filter(|(name, _)| again.contains(name.as_str()));
-        let all = written
-            .iter()
-            .chain(again.map(|(name, entry)| (name, entry)));
-        let expected = |(name, entry): (&String, &Entry)| {
-            let headers = site.find(name).map(|object| site.wish(object).0);
-            Self::new(name, entry, headers.as_ref())
+        let is_page = |action: &&Action| action.phase == Phase::EntryPoint;
+        let pages = plan.actions.iter().filter(is_page);
+        let written = pages.map(|action| action.number);
+        let again = again.filter_map(|name| site.find(name));
+        // Each once, in the order of the names.
+        let all: BTreeSet<u32> = written.chain(again).collect();
+        let expected = |number: u32| {
+            let (entry, object) = (noted.get(number)?, site.object(number));
+            let (headers, _, _) = site.wish(object);
+            Self::new(&site.name(object), &entry, Some(&headers))
         };
-        all.filter_map(expected).collect()
+        all.into_iter().filter_map(expected).collect()
     }
 
     /// What is wrong with an answer; nothing if it is the page.

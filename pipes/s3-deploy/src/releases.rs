@@ -1,15 +1,17 @@
 //! Releases that can be put back: with RETAIN every deploy keeps a list of its objects and, once for each content, a copy
 //! of its entry points beside the site. Assets need no copy: retention keeps them where they are. Pure but for the copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::{Failure, FromText, Journal};
 
 use crate::aws::Bucket;
+use crate::entries::Entries;
 use crate::manifest::{Entry, FOLDER, Manifest, Release};
 use crate::phase::Phase;
+use crate::pieces::Pieces;
 use crate::plan::Retain;
 
 /// Copies under way at once.
@@ -79,7 +81,7 @@ impl Target {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Kept {
     /// Its objects, by name.
-    pub objects: BTreeMap<String, Entry>,
+    pub objects: Entries,
 }
 
 /// The name of the list of a release's objects.
@@ -123,11 +125,12 @@ pub async fn keep(
     let Some(release) = manifest.release.clone() else {
         return Ok(());
     };
-    let entry_points = manifest
-        .objects
-        .iter()
-        .filter(|(_, entry)| entry.phase == Phase::EntryPoint);
-    let missing: Vec<_> = entry_points
+    let objects = manifest.objects.clone();
+    let entry_points = || {
+        let all = objects.iter();
+        all.filter(|(_, entry)| entry.phase == Phase::EntryPoint)
+    };
+    let missing: Vec<_> = entry_points()
         .filter(|(_, entry)| !manifest.copies.contains_key(&copy_name(entry)))
         .collect();
     let copies = stream::iter(missing.iter().map(|(name, entry)| async move {
@@ -140,17 +143,13 @@ pub async fn keep(
         .try_collect::<Vec<_>>()
         .await?;
 
-    let list = serde_json::to_vec(&Kept {
-        objects: manifest.objects.clone(),
-    })
-    .map_err(|error| Failure::new(format!("could not write the list of the release: {error}")))?;
+    let list = Pieces::new(&Kept::default(), &objects).map_err(|error| {
+        Failure::new(format!("could not write the list of the release: {error}"))
+    })?;
     bucket.write(&list_name(&release.id), list, None).await?;
-    for entry in manifest
-        .objects
-        .values()
-        .filter(|entry| entry.phase == Phase::EntryPoint)
-    {
-        manifest.copies.insert(copy_name(entry), release.id.clone());
+    for (_, entry) in entry_points() {
+        let name = copy_name(&entry);
+        manifest.copies.insert(name, release.id.clone());
     }
     manifest.releases.retain(|kept| kept.id != release.id);
     manifest.releases.push(release);

@@ -12,6 +12,7 @@ use crate::aws::Bucket;
 use crate::cloudfront::Cdn;
 use crate::compare::RemoteObject;
 use crate::config::Config;
+use crate::entries::Entries;
 use crate::live::{Build, Live};
 use crate::manifest::Entry;
 use crate::phase::Phase;
@@ -38,23 +39,23 @@ pub struct Restoration {
 
 impl Restoration {
     /// Compares the objects of a release with the listing.
-    pub fn new(release: &BTreeMap<String, Entry>, listing: &[RemoteObject]) -> Self {
+    pub fn new(release: &Entries, listing: &[RemoteObject]) -> Self {
         let live: BTreeMap<&str, &RemoteObject> = listing
             .iter()
             .map(|object| (object.name.as_str(), object))
             .collect();
         let mut restoration = Self::default();
-        for (name, entry) in release {
+        for (name, entry) in release.iter() {
             let same = live
                 .get(name.as_str())
                 .map(|live| live.size == entry.size && live.etag == entry.etag);
             match (entry.phase, same) {
                 (Phase::EntryPoint, Some(true)) => restoration.unchanged += 1,
                 (Phase::EntryPoint, _) => {
-                    restoration.entry_points.push((name.clone(), entry.clone()));
+                    restoration.entry_points.push((name, entry));
                 }
-                (_, None) => restoration.missing.push(name.clone()),
-                (_, Some(false)) => restoration.changed.push(name.clone()),
+                (_, None) => restoration.missing.push(name),
+                (_, Some(false)) => restoration.changed.push(name),
                 (_, Some(true)) => {}
             }
         }
@@ -149,24 +150,25 @@ pub async fn roll_back(
             ))
         }
     });
-    let restored: BTreeMap<String, Entry> = stream::iter(copies)
+    let restored: Vec<(String, Entry)> = stream::iter(copies)
         .buffer_unordered(COPIES)
         .try_collect()
         .await?;
+    let restored: Entries = restored.into_iter().collect();
     cdn.invalidate(&distributions, &keys, build.run(), config.timeout, journal)
         .await?;
     if let Some(site_url) = &config.site_url {
         // With those of which an earlier run could not say that visitors get them.
         let again = kept.objects.iter().filter(|(name, _)| {
             let is_told = |key: &String| key.strip_prefix(prefix) == Some(name.as_str());
-            !restored.contains_key(*name) && keys.iter().any(is_told)
+            !restored.has(name) && keys.iter().any(is_told)
         });
         let pages = restored.iter().chain(again);
-        let pages = pages.filter_map(|(name, entry)| Expected::new(name, entry, None));
+        let pages = pages.filter_map(|(name, entry)| Expected::new(&name, &entry, None));
         proof::check(&web, site_url, pages.collect(), config.site_timeout).await?;
     }
     let count = restored.len();
-    live.finish_rollback(&bucket, taken, release.clone(), restored, journal)
+    live.finish_rollback(&bucket, taken, release.clone(), &restored, journal)
         .await?;
     Ok(Outcome {
         summary: format!(
@@ -178,10 +180,10 @@ pub async fn roll_back(
 }
 
 async fn kept(bucket: &Bucket, id: &str) -> Result<Kept, Failure> {
-    let Ok(Some((bytes, _))) = bucket.read(&releases::list_name(id)).await? else {
+    let Ok(Some(content)) = bucket.read(&releases::list_name(id)).await? else {
         return Err(Failure::new(format!("the list of release `{id}` is gone")));
     };
-    serde_json::from_slice(&bytes).map_err(|error| {
+    content.map(|(kept, _)| kept).map_err(|error| {
         Failure::new(format!(
             "could not read the list of release `{id}`: {error}"
         ))
@@ -213,7 +215,7 @@ mod tests {
             headers: String::new(),
             phase,
         };
-        let release = BTreeMap::from(
+        let release = Entries::from(
             [
                 ("same.html", entry("a", Phase::EntryPoint)),
                 ("edited.html", entry("b", Phase::EntryPoint)),

@@ -8,9 +8,11 @@ use shared::{Environment, Failure};
 
 use crate::aws::Bucket;
 use crate::digest::{fingerprint, hex};
-use crate::manifest::{Entry, FOLDER};
+use crate::entries::Entries;
+use crate::manifest::FOLDER;
 use crate::objects::{Object, Site};
 use crate::phase::Phase;
+use crate::pieces::Pieces;
 
 /// One share of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub struct Part {
     /// Into how many shares the work was split.
     pub count: u32,
     /// The objects of the share, by name.
-    pub objects: BTreeMap<String, Entry>,
+    pub objects: Entries,
 }
 
 impl Shard {
@@ -81,10 +83,10 @@ pub fn folder(build: u64) -> String {
 /// Tells whether two steps see the same site: names and sizes, since a checkout has new times.
 pub fn site_id(site: &Site) -> String {
     let mut hasher = blake3::Hasher::new();
-    for object in &site.objects {
-        hasher.update(site.name(*object).as_bytes());
+    for (_, object) in site.objects.numbered() {
+        hasher.update(site.name(object).as_bytes());
         hasher.update(&[0]);
-        let size = site.file(*object).map_or(0, |file| file.size);
+        let size = site.file(object).map_or(0, |file| file.size);
         hasher.update(&size.to_be_bytes());
     }
     hex(crate::digest::short(&hasher.finalize()))
@@ -104,17 +106,17 @@ pub async fn leave(
     shard: Shard,
     build: u64,
     site: String,
-    objects: BTreeMap<String, Entry>,
+    objects: &Entries,
 ) -> Result<(), Failure> {
     let part = Part {
         site,
         count: shard.count,
-        objects,
+        objects: Entries::default(),
     };
-    let bytes = serde_json::to_vec(&part)
+    let pieces = Pieces::new(&part, objects)
         .map_err(|error| Failure::new(format!("could not write what this share holds: {error}")))?;
     bucket
-        .write(&shard.part_name(build), bytes, None)
+        .write(&shard.part_name(build), pieces, None)
         .await
         .map(|_| ())
 }
@@ -127,7 +129,7 @@ pub async fn collect(
     bucket: &Bucket,
     build: u64,
     site: &str,
-) -> Result<(Vec<String>, BTreeMap<String, Entry>), Failure> {
+) -> Result<(Vec<String>, Entries), Failure> {
     let folder = folder(build);
     let names = bucket.own_names(&folder).await?;
     let mut parts = BTreeMap::new();
@@ -137,26 +139,21 @@ pub async fn collect(
                 "could not read what a parallel step left, `{name}`: {why}"
             ))
         };
-        let (bytes, _) = match bucket.read(name).await? {
-            Ok(Some(found)) => found,
+        let (part, _) = match bucket.read::<Part>(name).await? {
+            Ok(Some(found)) => found.map_err(unreadable)?,
             Ok(None) => return Err(unreadable("it is gone".to_owned())),
             Err(refusal) => return Err(unreadable(refusal.to_string())),
         };
-        let part: Part =
-            serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
         parts.insert(name[folder.len()..].to_owned(), part);
     }
-    Ok((names, merge(site, &parts)?))
+    Ok((names, merge(site, parts)?))
 }
 
 /// Joins the parts of a build, given by their names in its folder.
 ///
 /// # Errors
 /// When one is missing, or is of another site than the merging step has.
-pub fn merge(
-    site: &str,
-    parts: &BTreeMap<String, Part>,
-) -> Result<BTreeMap<String, Entry>, Failure> {
+pub fn merge(site: &str, parts: BTreeMap<String, Part>) -> Result<Entries, Failure> {
     let again = "run all steps of the `parallel` group of this build again, then this one";
     let Some(count) = parts.values().map(|part| part.count).max() else {
         return Err(Failure::new("SHARD_MERGE is true, but no step with SHARD has uploaded its share")
@@ -181,10 +178,8 @@ pub fn merge(
                 .hint("give all of them the same artifact of one build step"),
         );
     }
-    Ok(parts
-        .values()
-        .flat_map(|part| part.objects.clone())
-        .collect())
+    let join = |all: Entries, part: Part| all.with(&part.objects);
+    Ok(parts.into_values().fold(Entries::default(), join))
 }
 
 #[cfg(test)]
@@ -237,7 +232,7 @@ mod tests {
         Part {
             site: site.to_owned(),
             count,
-            objects: BTreeMap::new(),
+            objects: Entries::default(),
         }
     }
 
@@ -248,13 +243,13 @@ mod tests {
                 (
                     (*name).to_owned(),
                     Part {
-                        objects: BTreeMap::new(),
+                        objects: Entries::default(),
                         site: part.site.clone(),
                         count: part.count,
                     },
                 )
             });
-            merge("a", &parts.collect()).map_err(|failure| failure.to_string())
+            merge("a", parts.collect()).map_err(|failure| failure.to_string())
         };
         assert!(parts(&[("0-of-2.json", part("a", 2)), ("1-of-2.json", part("a", 2))]).is_ok());
         assert!(

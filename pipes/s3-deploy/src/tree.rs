@@ -1,12 +1,15 @@
 //! LOCAL_PATH as a list of files in the order of their keys, in one text and a few bytes for each, so that a million
 //! fit into memory. Whatever cannot be uploaded is found here, before the first change, and every such file is named.
 
+use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use shared::Failure;
 use walkdir::{DirEntry, WalkDir};
+
+use crate::names::Names;
 
 /// S3's limit for a key, in bytes of UTF-8.
 const LONGEST_KEY: usize = 1024;
@@ -19,34 +22,38 @@ const NAMED_PROBLEMS: usize = 10;
 #[derive(Debug, Default)]
 pub struct Tree {
     root: PathBuf,
-    names: String,
-    entries: Vec<Entry>,
+    names: Names,
+    states: Vec<State>,
 }
 
+/// A file as it was when the directory was walked, in 12 bytes.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: u32,
-    length: u16,
+#[repr(Rust, packed(4))]
+struct State {
     size: u64,
-    modified: i64,
+    modified: u32,
 }
 
 /// One file, as it was when the directory was walked.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalFile<'a> {
     tree: &'a Tree,
-    /// Relative to the root, with `/` between the parts.
-    pub name: &'a str,
+    index: usize,
     /// In bytes.
     pub size: u64,
-    /// Nanoseconds since 1970, to notice that it changes while it is read.
-    pub modified: i64,
+    /// See [`modified`], to notice that it changes while it is read.
+    pub modified: u32,
 }
 
 impl LocalFile<'_> {
+    /// Relative to the root, with `/` between the parts.
+    pub fn name(&self) -> String {
+        self.tree.names.get(self.index)
+    }
+
     /// Where its bytes are.
     pub fn path(&self) -> PathBuf {
-        self.tree.root.join(self.name)
+        self.tree.root.join(self.name())
     }
 }
 
@@ -77,10 +84,7 @@ impl Tree {
                     .hint("give the directory that holds the site"),
             );
         }
-        let mut tree = Self {
-            root: root.to_owned(),
-            ..Self::default()
-        };
+        let mut found = Found::default();
         let mut problems = Vec::new();
         let mut entries = WalkDir::new(root)
             .follow_links(walk.follow_links)
@@ -88,7 +92,7 @@ impl Tree {
             .into_iter();
         while let Some(entry) = entries.next() {
             let is_directory = entry.as_ref().is_ok_and(|entry| entry.file_type().is_dir());
-            if let Err(problem) = tree.add(entry, &inside, walk) {
+            if let Err(problem) = found.add(entry, (root, &inside), walk) {
                 problems.push(problem);
                 // A link that leads out may lead to the whole machine.
                 if is_directory {
@@ -109,48 +113,90 @@ impl Tree {
                 .take(NAMED_PROBLEMS)
                 .fold(failure, Failure::fact));
         }
-        if tree.entries.is_empty() {
+        if found.files.is_empty() {
             return Err(Failure::new(format!("LOCAL_PATH `{shown}` holds no files"))
                 .hint("a build that made nothing must not empty a site; look at the lines above the pipe"));
         }
-        let Self { names, entries, .. } = &mut tree;
-        entries.sort_unstable_by(|one, other| name_of(names, *one).cmp(name_of(names, *other)));
-        Ok(tree)
+        Ok(found.sorted(root))
     }
 
     /// How many files there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    pub const fn len(&self) -> usize {
+        self.names.len()
     }
 
     /// The file at `index`, in the order of the names.
     pub fn file(&self, index: usize) -> LocalFile<'_> {
-        let entry = self.entries[index];
+        let State { size, modified } = self.states[index];
         LocalFile {
             tree: self,
-            name: name_of(&self.names, entry),
-            size: entry.size,
-            modified: entry.modified,
+            index,
+            size,
+            modified,
         }
+    }
+
+    /// The name of the file at `index`.
+    pub fn name(&self, index: usize) -> String {
+        self.names.get(index)
+    }
+
+    /// The names from that of the file at `index` on, in their order.
+    pub fn names_from(&self, index: usize) -> impl Iterator<Item = String> {
+        self.names.starting_at(index)
     }
 
     /// The index of the file with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        self.entries
-            .binary_search_by(|entry| name_of(&self.names, *entry).cmp(name))
-            .ok()
+        self.names.find(name).ok()
     }
 
+    /// Whether any name begins so.
+    pub fn has_under(&self, start: &str) -> bool {
+        let (Ok(index) | Err(index)) = self.names.find(start);
+        let next = self.names.starting_at(index).next();
+        next.is_some_and(|name| name.starts_with(start))
+    }
+}
+
+/// The files as they are found: a name as its directory, which neighbours share, and the rest. The texts stand in pieces
+/// of which none has to grow.
+#[derive(Default)]
+struct Found {
+    texts: Vec<String>,
+    files: Vec<FoundFile>,
+}
+
+/// Bytes of a piece of text.
+const PIECE: usize = 1 << 20;
+
+#[derive(Clone, Copy)]
+#[repr(Rust, packed(4))]
+struct FoundFile {
+    state: State,
+    directory: Text,
+    name: Text,
+}
+
+/// A place in the texts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(Rust, packed(2))]
+struct Text {
+    start: u32,
+    length: u16,
+}
+
+impl Found {
     fn add(
         &mut self,
         entry: walkdir::Result<DirEntry>,
-        inside: &Path,
+        (root, inside): (&Path, &Path),
         walk: &Walk<'_>,
     ) -> Result<(), String> {
         let entry = entry.map_err(|error| unwalkable(&error))?;
         let path = entry.path();
         let problem = |why: &str| format!("`{}` {why}", path.display());
-        let name = path.strip_prefix(&self.root).unwrap_or(path);
+        let name = path.strip_prefix(root).unwrap_or(path);
         if name
             .to_str()
             .is_some_and(|name| !entry.file_type().is_dir() && !(walk.admits)(name))
@@ -187,11 +233,11 @@ impl Tree {
             ));
         }
         let key_length = walk.prefix_length + name.len();
-        let (Ok(length), true) = (u16::try_from(name.len()), key_length <= LONGEST_KEY) else {
+        if key_length > LONGEST_KEY {
             return Err(problem(&format!(
                 "has a key of {key_length} bytes, more than the {LONGEST_KEY} that S3 takes"
             )));
-        };
+        }
         // Opened, not only looked at: a file that may not be read has to be found before the first upload.
         let metadata = File::open(path)
             .and_then(|file| file.metadata())
@@ -199,33 +245,89 @@ impl Tree {
         if metadata.len() > LARGEST_FILE {
             return Err(problem("is larger than 5 TiB, the most that S3 takes"));
         }
-        let start = u32::try_from(self.names.len())
-            .map_err(|_| problem("is one file too many: 4 GiB of names"))?;
-        self.names.push_str(name);
-        self.entries.push(Entry {
-            start,
-            length,
-            size: metadata.len(),
-            modified: modified(&metadata),
+        let too_many = || problem("is one file too many: 4 GiB of names");
+        let (directory, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+        let shared = self.files.last().map(|last| last.directory);
+        let directory = match shared.filter(|shared| self.text(*shared) == directory) {
+            Some(shared) => shared,
+            None => self.keep(directory).ok_or_else(too_many)?,
+        };
+        let name = self.keep(name).ok_or_else(too_many)?;
+        self.files.push(FoundFile {
+            state: State {
+                size: metadata.len(),
+                modified: modified(&metadata),
+            },
+            directory,
+            name,
         });
         Ok(())
     }
+
+    /// Nothing if there is no place left.
+    fn keep(&mut self, text: &str) -> Option<Text> {
+        let has_room = |piece: &String| piece.len() + text.len() <= PIECE;
+        if !self.texts.last().is_some_and(has_room) {
+            self.texts.push(String::with_capacity(PIECE));
+        }
+        let number = self.texts.len() - 1;
+        let piece = self.texts.last_mut()?;
+        let start = u32::try_from(number * PIECE + piece.len()).ok()?;
+        piece.push_str(text);
+        Some(Text {
+            start,
+            length: u16::try_from(text.len()).ok()?,
+        })
+    }
+
+    fn text(&self, text: Text) -> &str {
+        let start = text.start as usize;
+        let piece = &self.texts[start / PIECE];
+        &piece[start % PIECE..][..usize::from(text.length)]
+    }
+
+    fn compare(&self, one: FoundFile, other: FoundFile) -> Ordering {
+        let (name, other_name) = (self.text(one.name), self.text(other.name));
+        if one.directory == other.directory {
+            return name.cmp(other_name);
+        }
+        let (directory, other_directory) = (self.text(one.directory), self.text(other.directory));
+        let common = directory.len().min(other_directory.len());
+        let (start, rest) = directory.as_bytes().split_at(common);
+        let (other_start, other_rest) = other_directory.as_bytes().split_at(common);
+        start.cmp(other_start).then_with(|| {
+            let rest = rest.iter().chain(name.as_bytes());
+            rest.cmp(other_rest.iter().chain(other_name.as_bytes()))
+        })
+    }
+
+    fn sorted(mut self, root: &Path) -> Tree {
+        let mut files = std::mem::take(&mut self.files);
+        files.sort_unstable_by(|one, other| self.compare(*one, *other));
+        let mut names = Names::default();
+        for file in &files {
+            names.push(&[self.text(file.directory), self.text(file.name)].concat());
+        }
+        drop(self);
+        names.shrink();
+        Tree {
+            root: root.to_owned(),
+            names,
+            states: files.iter().map(|file| file.state).collect(),
+        }
+    }
 }
 
-/// When a file was last written, in nanoseconds since 1970; 0 if the file system does not say.
-pub fn modified(metadata: &fs::Metadata) -> i64 {
+/// When a file was last written: the last 32 bits of the nanoseconds since 1970, which are other ones after any change;
+/// 0 if the file system does not say.
+pub fn modified(metadata: &fs::Metadata) -> u32 {
     let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
     let nanoseconds = metadata
         .modified()
         .ok()
         .and_then(since)
         .map_or(0, |since| since.as_nanos());
-    i64::try_from(nanoseconds).unwrap_or_default()
-}
-
-fn name_of(names: &str, entry: Entry) -> &str {
-    let start = entry.start as usize;
-    &names[start..start + usize::from(entry.length)]
+    u32::try_from(nanoseconds & u128::from(u32::MAX)).unwrap_or_default()
 }
 
 fn unwalkable(error: &walkdir::Error) -> String {

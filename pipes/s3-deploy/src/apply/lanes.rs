@@ -3,8 +3,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Keep;
 use super::progress::Progress;
 use crate::aws::{Bucket, Load, Pace};
+use crate::entries::Noted;
 use crate::manifest::Entry;
 use crate::objects::Site;
 use crate::plan::{Action, Plan, Reason};
@@ -36,8 +37,8 @@ struct Order {
     done: oneshot::Sender<Done>,
 }
 
-/// What a lane wrote, and what failed in it.
-type Done = (Vec<(String, Entry)>, Vec<Failure>);
+/// What failed in a lane.
+type Done = Vec<Failure>;
 
 impl Lanes {
     /// As many lanes as the cores and `objects` suggest, with `concurrency` requests under way in all of them.
@@ -62,7 +63,7 @@ impl Lanes {
             .map_err(|error| Failure::new(format!("could not start a thread: {error}")))
     }
 
-    /// Does `work` in all lanes, and gives what all of them did.
+    /// Does `work` in all lanes, and gives what failed in all of them.
     ///
     /// # Errors
     /// When a lane ended early; failures of single objects are in the answer.
@@ -75,15 +76,14 @@ impl Lanes {
             let _ = lane.send(Order { work, done });
             answers.push(answer);
         }
-        let (mut written, mut failures) = work.lane(self.concurrency, true).await;
+        let mut failures = work.lane(self.concurrency, true).await;
         for answer in answers {
-            let (more, failed) = answer
+            let failed = answer
                 .await
                 .map_err(|_| Failure::new("could not upload: a thread ended early"))?;
-            written.extend(more);
             failures.extend(failed);
         }
-        Ok((written, failures))
+        Ok(failures)
     }
 }
 
@@ -114,6 +114,7 @@ pub struct Work {
     bucket: Bucket,
     plan: Arc<Plan>,
     keep: Keep,
+    noted: Arc<Mutex<Noted>>,
     progress: Arc<Progress>,
     journal: Journal,
     small: Small,
@@ -129,17 +130,19 @@ impl Work {
         bucket: &Bucket,
         plan: &Arc<Plan>,
         range: Range<usize>,
-        keep: Keep,
+        (keep, noted): (Keep, &Arc<Mutex<Noted>>),
         progress: &Arc<Progress>,
         journal: &Journal,
     ) -> Self {
-        let is_large = |index: &usize| Bucket::goes_in_parts(site, plan.actions[*index].object);
+        let is_large =
+            |index: &usize| Bucket::goes_in_parts(site, site.object(plan.actions[*index].number));
         let large = range.clone().filter(is_large).collect();
         Self {
             site: Arc::clone(site),
             bucket: bucket.clone(),
             plan: Arc::clone(plan),
             keep,
+            noted: Arc::clone(noted),
             progress: Arc::clone(progress),
             journal: journal.clone(),
             small: Small::new(range),
@@ -187,13 +190,12 @@ impl Work {
                 Ok(entry) => {
                     self.progress.add(entry.size);
                     if self.keep.takes(&entry) {
-                        let name = self.site.name(action.object);
-                        done.borrow_mut().0.push((name, entry));
+                        self.noted().set(action.number, &entry);
                     }
                 }
                 Err(failure) => {
                     self.failed.store(true, Ordering::Relaxed);
-                    done.borrow_mut().1.push(failure);
+                    done.borrow_mut().push(failure);
                 }
             }
             let (pace, load) = &mut *pace.borrow_mut();
@@ -218,13 +220,18 @@ impl Work {
     async fn act(&self, action: &Action) -> Result<Entry, Failure> {
         let (site, bucket, journal) = (&self.site, &self.bucket, &self.journal);
         let known = match action.reason {
-            Reason::HeadersDiffer => self.plan.reheaded(action.object),
+            Reason::HeadersDiffer => self.noted().get(action.number),
             _ => None,
         };
+        let object = site.object(action.number);
         match known {
-            Some(known) => bucket.reheader(site, action.object, known, journal).await,
-            None => bucket.upload(site, action.object, journal).await,
+            Some(known) => bucket.reheader(site, object, &known, journal).await,
+            None => bucket.upload(site, object, journal).await,
         }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,7 +29,10 @@ impl Progress {
             all_objects: actions.len(),
             all_bytes: actions
                 .iter()
-                .map(|action| site.file(action.object).map_or(0, |file| file.size))
+                .map(|action| {
+                    let file = site.file(site.object(action.number));
+                    file.map_or(0, |file| file.size)
+                })
                 .sum(),
         }
     }

@@ -1,6 +1,9 @@
 //! Listing the bucket, in ranges that are fetched at the same time. A listing that fails anywhere fails as a whole: with a
 //! part of it a plan would delete or upload the wrong things.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aws_sdk_s3::types::Object;
 use futures_util::{Stream, StreamExt, stream};
 use shared::{Failure, Refusal, explained};
@@ -23,9 +26,23 @@ impl Bucket {
         ranges: Vec<Range>,
     ) -> impl Stream<Item = Result<Vec<RemoteObject>, Failure>> + Send + 'static {
         let bucket = self.clone();
-        let pages = stream::iter(ranges).map(move |(after, until)| {
-            let bucket = bucket.clone();
-            tokio::spawn(async move { bucket.list_range(after.as_deref(), until.as_deref()).await })
+        // The first range behind which there is nothing, once it is known.
+        let last = Arc::new(AtomicUsize::new(usize::MAX));
+        let numbered = ranges.into_iter().enumerate();
+        let pages = stream::iter(numbered).map(move |(number, (after, until))| {
+            let (bucket, last) = (bucket.clone(), Arc::clone(&last));
+            tokio::spawn(async move {
+                if number > last.load(Ordering::Relaxed) {
+                    return Ok(Vec::new());
+                }
+                let (objects, is_last) = bucket
+                    .list_range(after.as_deref(), until.as_deref())
+                    .await?;
+                if is_last {
+                    last.fetch_min(number, Ordering::Relaxed);
+                }
+                Ok(objects)
+            })
         });
         pages.buffered(LISTINGS).map(|joined| {
             joined.unwrap_or_else(|_| {
@@ -56,12 +73,13 @@ impl Bucket {
         Ok(contents.any(|object| object.key.as_deref() == Some(&key)))
     }
 
-    /// Any page that fails fails the run: with a part of the listing a plan would delete the wrong things.
+    /// The objects of a range, and whether none stands behind it. Any page that fails fails the run: with a part of the
+    /// listing a plan would delete the wrong things.
     async fn list_range(
         &self,
         after: Option<&str>,
         until: Option<&str>,
-    ) -> Result<Vec<RemoteObject>, Failure> {
+    ) -> Result<(Vec<RemoteObject>, bool), Failure> {
         let prefix = self.destination.prefix.as_str();
         let mut objects = Vec::new();
         let mut token = None;
@@ -83,7 +101,7 @@ impl Bucket {
             for object in page.contents.unwrap_or_default() {
                 let object = remote(object, prefix)?;
                 if until.is_some_and(|until| object.name.as_str() > until) {
-                    return Ok(objects);
+                    return Ok((objects, false));
                 }
                 // The console makes an empty object `folder/` for each folder; nobody's file stands for it.
                 let is_folder =
@@ -100,7 +118,7 @@ impl Bucket {
                         self.destination
                     )));
                 }
-                _ => return Ok(objects),
+                _ => return Ok((objects, true)),
             }
         }
     }

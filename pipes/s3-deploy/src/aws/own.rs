@@ -1,12 +1,21 @@
 //! The pipe's own folder beside the site: the manifest, read and written under the condition that nobody else did in the
 //! meantime, the copies that releases are put back from, and what parallel steps leave.
 
-use aws_sdk_s3::primitives::ByteStream;
+use std::io;
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use shared::{Failure, Journal, Refusal, explained};
 
 use super::upload::encoded;
 use super::{Bucket, settle};
 use crate::manifest::{self, Entry, Manifest};
+use crate::pieces::{self, Pieces, Streamed, Unreadable};
+
+/// What was read, and its ETag; or why it is not what was looked for.
+pub type Content<T> = Result<(T, String), String>;
 
 /// The manifest as it was read, or that there is none, or that it may not be read.
 pub enum Found {
@@ -19,14 +28,14 @@ pub enum Found {
 }
 
 impl Bucket {
-    /// Reads an object of the pipe's own folder whole, and its ETag.
+    /// Reads an object of the pipe's own folder.
     ///
     /// # Errors
     /// All but that it is not there, which is nothing, and that it may not be read, which is the refusal.
-    pub async fn read(
+    pub async fn read<T: DeserializeOwned + Send + 'static>(
         &self,
         name: &str,
-    ) -> Result<Result<Option<(Vec<u8>, String)>, Refusal>, Failure> {
+    ) -> Result<Result<Option<Content<T>>, Refusal>, Failure> {
         let answer = self
             .client
             .get_object()
@@ -50,14 +59,26 @@ impl Bucket {
             }
         };
         let etag = answer.e_tag.unwrap_or_default();
-        let bytes = answer.body.collect().await.map_err(|error| {
-            Failure::new(format!(
-                "could not read `{}`: {}",
-                self.shown(name),
-                shared::chain(&error)
-            ))
-        })?;
-        Ok(Ok(Some((bytes.to_vec(), etag))))
+        let (sender, arriving) = pieces::channel();
+        let reading = tokio::task::spawn_blocking(move || pieces::read(arriving));
+        let mut body = answer.body;
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(io::Error::other);
+            let is_last = piece.is_err();
+            // Whoever reads has found a fault already if it takes no more.
+            if sender.send(piece).await.is_err() || is_last {
+                break;
+            }
+        }
+        drop(sender);
+        let unreadable =
+            |why: &str| Failure::new(format!("could not read `{}`: {why}", self.shown(name)));
+        match reading.await {
+            Ok(Ok(content)) => Ok(Ok(Some(Ok((content, etag))))),
+            Ok(Err(Unreadable::Foreign(error))) => Ok(Ok(Some(Err(error.to_string())))),
+            Ok(Err(Unreadable::Broken(error))) => Err(unreadable(&shared::chain(&error))),
+            Err(_) => Err(unreadable("a thread ended early")),
+        }
     }
 
     /// The manifest of the last deploy.
@@ -65,12 +86,15 @@ impl Bucket {
     /// # Errors
     /// When there is one that cannot be understood: a run that went on would forget what it holds.
     pub async fn manifest(&self) -> Result<Found, Failure> {
-        let (bytes, etag) = match self.read(manifest::NAME).await? {
-            Ok(Some(found)) => found,
+        let content: Content<Manifest> = match self.read(manifest::NAME).await? {
+            Ok(Some(content)) => content,
             Ok(None) => return Ok(Found::Nothing),
             Err(refusal) => return Ok(Found::Denied(refusal)),
         };
-        let manifest = Manifest::read(&bytes).map_err(|why| {
+        let manifest = content
+            .map_err(|error| format!("it is not a manifest: {error}"))
+            .and_then(|(manifest, etag)| Ok((manifest.checked()?, etag)));
+        let (manifest, etag) = manifest.map_err(|why| {
             Failure::new(format!("could not use the manifest `{}`: {why}", self.shown(manifest::NAME)))
                 .hint("use the newest version of the pipe; if the object is damaged, delete it, and the next run makes a new one")
         })?;
@@ -85,9 +109,13 @@ impl Bucket {
     pub async fn write(
         &self,
         name: &str,
-        bytes: Vec<u8>,
+        pieces: Pieces,
         unless: Option<&str>,
     ) -> Result<Option<String>, Failure> {
+        let measured = measured(&pieces).map_err(|error| {
+            Failure::new(format!("could not write `{}`: {error}", self.shown(name)))
+        })?;
+        let (length, crc) = measured;
         let (if_match, if_none_match) = match unless {
             None => (None, None),
             Some("") => (None, Some("*".to_owned())),
@@ -101,8 +129,8 @@ impl Bucket {
             .content_type("application/json")
             .set_if_match(if_match)
             .set_if_none_match(if_none_match)
-            .set_checksum_algorithm(self.checksum())
-            .body(ByteStream::from(bytes))
+            .set_checksum_crc64_nvme(self.checksum().map(|_| STANDARD.encode(crc.to_be_bytes())))
+            .body(body(pieces, length))
             .send()
             .await;
         match answer {
@@ -235,4 +263,23 @@ impl Bucket {
             .filter_map(|key| key.strip_prefix(prefix).map(str::to_owned))
             .collect())
     }
+}
+
+/// How long it is, and its CRC64NVME.
+fn measured(pieces: &Pieces) -> serde_json::Result<(u64, u64)> {
+    let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+    let mut length = 0;
+    for piece in pieces.clone() {
+        let piece = piece?;
+        crc.update(&piece);
+        length += piece.len() as u64;
+    }
+    Ok((length, crc.finalize()))
+}
+
+/// It is made again for each attempt.
+fn body(pieces: Pieces, length: u64) -> ByteStream {
+    ByteStream::new(SdkBody::retryable(move || {
+        SdkBody::from_body_1_x(Streamed::new(pieces.clone(), length))
+    }))
 }
