@@ -67,20 +67,25 @@ pub fn kill<S: Subject>(runs: usize, deadline: Duration) {
     let moments = Moments::here(runs);
     let usual = usual::<S>(deadline);
     let mut wrong = Vec::new();
-    let mut ended: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut ended: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for run in 0..moments.runs {
         let signal = SIGNALS[run % SIGNALS.len()];
         let moment = usual.mul_f64(moments.of(run) * SPREAD);
         let (how, complaints) = end_one::<S>(signal, moment, deadline);
-        *ended.entry((signal, how)).or_default() += 1;
+        let after = if complaints.is_empty() {
+            "right"
+        } else {
+            "**not as it must be**"
+        };
+        *ended.entry((signal, how, after)).or_default() += 1;
         let at = format!("run {run}, SIG{signal} after {} ms", moment.as_millis());
         wrong.extend(complaints.into_iter().map(|text| format!("{at}: {text}")));
     }
     let mut text = "| pipe | signal | how the run ended | runs | after the second run |\n|---|---|---|---|---|\n".to_owned();
-    for ((signal, how), count) in ended {
+    for ((signal, how, after), count) in ended {
         let _ = writeln!(
             text,
-            "| {} | SIG{signal} | {how} | {count} | right |",
+            "| {} | SIG{signal} | {how} | {count} | {after} |",
             S::PIPE
         );
     }
