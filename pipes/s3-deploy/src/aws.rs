@@ -64,9 +64,8 @@ impl Bucket {
         let is_aws = !shared::has_own_endpoint(sdk, "S3");
         let slow_downs = Arc::new(AtomicU32::new(0));
         // `bucket.host` resolves for AWS's hosts; for others the bucket goes into the path.
-        let settings = Builder::from(sdk)
+        let settings = shared::watched!(Builder::from(sdk))
             .force_path_style(!is_aws)
-            .interceptor(shared::LogRequests)
             .interceptor(SlowDowns(Arc::clone(&slow_downs)));
         Self {
             client: Client::from_conf(settings.build()),

@@ -66,10 +66,11 @@ impl Bucket {
         let left = format!("the unfinished upload `{id}` of `{}`", wish.key);
         let cleanup = journal.clean_up_unless_settled(left, async move {
             if let Err(error) = abort.send().await {
-                tracing::warn!(
-                    "could not abort an unfinished upload: {}",
-                    Refusal::from(&error)
-                );
+                let refusal = Refusal::from(&error);
+                // It was completed, and the answer to that got lost.
+                if refusal.code != "NoSuchUpload" {
+                    tracing::warn!("could not abort an unfinished upload: {refusal}");
+                }
             }
         });
         if self.has_lease {
