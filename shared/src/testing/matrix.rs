@@ -14,8 +14,8 @@ use super::subject::{Reported, Subject, Told, Trap};
 use super::{Output, Pipe};
 use crate::aws::ATTEMPT_TIMEOUT;
 
-/// Cells under way at once: they wait most of the time, a deploy of lambda-deploy some five seconds for each of its three.
-const AT_ONCE: usize = 8;
+/// Cells under way at once: they wait most of the time.
+const AT_ONCE: usize = 4;
 /// Tries of a request, so that what happens twice passes and what happens for good ends soon.
 const ATTEMPTS: &str = "3";
 /// So many cells are named with their times: where a table takes long, they are why.
