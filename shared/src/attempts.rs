@@ -8,15 +8,48 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextMut,
-    FinalizerInterceptorContextRef,
+    FinalizerInterceptorContextRef, InterceptorContext,
 };
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::failure::chain;
 use crate::log;
+
+/// Makes the settings of a service's client those of every client here, given its `Builder`: [`LogRequests`] and
+/// [`TooManyRequests`]. The builders of the SDK's services share no trait.
+#[macro_export]
+macro_rules! watched {
+    ($settings:expr) => {
+        $settings
+            .interceptor($crate::LogRequests)
+            .retry_classifier($crate::TooManyRequests)
+    };
+}
+
+/// Takes every 429 for throttling. The SDK goes by AWS's error codes, which a gateway or a store that answers in AWS's
+/// place does not send. <https://www.rfc-editor.org/rfc/rfc6585#section-4>
+#[derive(Debug)]
+pub struct TooManyRequests;
+
+impl ClassifyRetry for TooManyRequests {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let status = context
+            .response()
+            .map(|response| response.status().as_u16());
+        match status {
+            Some(429) => RetryAction::throttling_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "TooManyRequests"
+    }
+}
 
 /// Logs each attempt of each request at DEBUG: method, path, status. The query is left out, since that of a presigned
 /// request is a credential, and so are headers and bodies. Marks the last answer when an earlier attempt had none.

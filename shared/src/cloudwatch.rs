@@ -14,6 +14,9 @@ use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_sdk_sts::error::{ErrorMetadata, ProvideErrorMetadata};
 use aws_sdk_sts::operation::RequestId;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::classifiers::{
+    HttpStatusCodeClassifier, TransientErrorClassifier,
+};
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{
     AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
@@ -29,7 +32,7 @@ use aws_types::region::SigningRegion;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::attempts::LogRequests;
+use crate::attempts::{LogRequests, TooManyRequests};
 use crate::aws::endpoint_of;
 use crate::explain::Explain;
 use crate::failure::Failure;
@@ -219,7 +222,11 @@ impl CloudWatch {
             .operation_name(operation)
             .endpoint_url(&self.endpoint)
             .standard_retry(self.sdk.retry_config().unwrap_or(&RetryConfig::standard()))
+            // A client of the SDK has these by itself; without them a broken connection is final.
+            .retry_classifier(HttpStatusCodeClassifier::default())
+            .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(AwsErrorCodeClassifier::<Refused>::new())
+            .retry_classifier(TooManyRequests)
             .runtime_plugin(self.signing())
             .interceptor(LogRequests);
         if let Some(timeouts) = self.sdk.timeout_config() {

@@ -52,7 +52,7 @@ pub mod wait;
 mod web;
 
 pub use access::{Access, Settings, configure, known_variables};
-pub use attempts::LogRequests;
+pub use attempts::{LogRequests, TooManyRequests};
 pub use aws::{ATTEMPT_TIMEOUT, checksums_when_supported, has_own_endpoint};
 pub use aws_config::SdkConfig;
 pub use download::download;

@@ -17,7 +17,6 @@ use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use tokio::sync::Mutex;
 
 use crate::arn::{AccountId, RoleArn};
-use crate::attempts::LogRequests;
 use crate::aws::{AwsSettings, RENEW_BEFORE};
 use crate::credentials::{AccessKeys, Credentials, DEFAULT_DURATION, Source};
 use crate::diagnosis::{Diagnosis, Place, utc};
@@ -275,11 +274,8 @@ impl Session {
         let config = self
             .settings
             .sdk_config(credentials.map(SharedCredentialsProvider::new))?;
-        let config = Builder::from(&config)
-            .retry_classifier(VerificationKey)
-            .interceptor(LogRequests)
-            .build();
-        Ok(Client::from_conf(config))
+        let settings = crate::watched!(Builder::from(&config)).retry_classifier(VerificationKey);
+        Ok(Client::from_conf(settings.build()))
     }
 
     async fn renewed(&self) -> Result<SdkCredentials, Failure> {

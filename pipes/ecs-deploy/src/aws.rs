@@ -75,7 +75,7 @@ pub struct Ecs {
 impl Ecs {
     /// The cluster with this name or ARN, reached by `sdk`.
     pub fn new(sdk: &SdkConfig, cluster: &str) -> Self {
-        let settings = Builder::from(sdk).interceptor(shared::LogRequests);
+        let settings = shared::watched!(Builder::from(sdk));
         Self {
             client: Client::from_conf(settings.build()),
             cluster: cluster.to_owned(),

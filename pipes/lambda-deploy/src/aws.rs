@@ -49,7 +49,7 @@ impl Lambda {
             .to_builder()
             .region(Region::new(region.to_owned()))
             .build();
-        let mut settings = Builder::from(&sdk).interceptor(shared::LogRequests);
+        let mut settings = shared::watched!(Builder::from(&sdk));
         settings.set_http_client(
             sdk.http_client()
                 .map(|client| AtRate::new(client).into_shared()),

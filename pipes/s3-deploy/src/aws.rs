@@ -41,6 +41,8 @@ pub struct Bucket {
     is_aws: bool,
     /// Whether uploads carry a CRC64NVME.
     checksums: bool,
+    /// Whether the run has the right to change the site, so that no other run uploads to it.
+    has_lease: bool,
     slow_downs: Arc<AtomicU32>,
     bodies: Arc<Semaphore>,
 }
@@ -62,18 +64,24 @@ impl Bucket {
         let is_aws = !shared::has_own_endpoint(sdk, "S3");
         let slow_downs = Arc::new(AtomicU32::new(0));
         // `bucket.host` resolves for AWS's hosts; for others the bucket goes into the path.
-        let settings = Builder::from(sdk)
+        let settings = shared::watched!(Builder::from(sdk))
             .force_path_style(!is_aws)
-            .interceptor(shared::LogRequests)
             .interceptor(SlowDowns(Arc::clone(&slow_downs)));
         Self {
             client: Client::from_conf(settings.build()),
             destination: destination.clone(),
             is_aws,
             checksums: shared::checksums_when_supported(sdk),
+            has_lease: false,
             slow_downs,
             bodies: Arc::new(Semaphore::new(BODIES as usize)),
         }
+    }
+
+    /// The same for a run that has the right to change the site, or has not.
+    #[must_use]
+    pub fn with_lease(self, has_lease: bool) -> Self {
+        Self { has_lease, ..self }
     }
 
     /// How often S3 asked to slow down so far.

@@ -48,7 +48,7 @@ pub struct Cdn {
 impl Cdn {
     /// The CloudFront that `sdk` reaches.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let settings = Builder::from(sdk).interceptor(shared::LogRequests);
+        let settings = shared::watched!(Builder::from(sdk));
         Self {
             client: Client::from_conf(settings.build()),
             pauses: (FIRST_PAUSE, LONGEST_PAUSE),

@@ -242,6 +242,7 @@ async fn change(
     }
     let lease = live.begin(&bucket, &plan, &told, journal).await?;
     live.confirm(&bucket, &lease, journal).await?;
+    let bucket = bucket.with_lease(lease.is_held());
     let keep = if plan.remembers() {
         Keep::All
     } else if config.site_url.is_some() {

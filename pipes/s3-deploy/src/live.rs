@@ -376,6 +376,11 @@ fn overtaken() -> Failure {
 }
 
 impl Taken {
+    /// Whether nobody else may change the site.
+    pub const fn is_held(&self) -> bool {
+        self.cleanup.is_some()
+    }
+
     fn settle(self, journal: &Journal) {
         if let Some(cleanup) = self.cleanup {
             journal.settle(cleanup);

@@ -82,6 +82,7 @@ fn s3(request: &Recorded) -> Vec<&'static str> {
     };
     let with = |header: &str| request.headers.contains_key(header);
     match (request.method.as_str(), is_object) {
+        ("GET", false) if has("uploads") => vec!["ListBucketMultipartUploads"],
         ("GET" | "HEAD", false) => vec!["ListBucket"],
         ("POST", _) if has("delete") => vec!["DeleteObject"],
         ("GET", true) if has("uploadId") => vec!["ListMultipartUploadParts"],
@@ -226,6 +227,13 @@ mod tests {
                 "s3:PutObject s3:GetObject s3:PutObjectAcl",
             ),
             ("s3", "POST", "/site?delete=", &[], "s3:DeleteObject"),
+            (
+                "s3",
+                "GET",
+                "/site?prefix=a&uploads=",
+                &[],
+                "s3:ListBucketMultipartUploads",
+            ),
             (
                 "s3",
                 "POST",

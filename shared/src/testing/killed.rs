@@ -19,10 +19,12 @@ const SPREAD: f64 = 1.1;
 struct Moments {
     runs: usize,
     seed: u64,
+    /// When no further run is begun, on a machine that has no time for all of them.
+    limit: Duration,
 }
 
 impl Moments {
-    /// `KILLED_RUNS` and `KILLED_SEED` of the environment of the tests, or `runs` of a new seed.
+    /// `KILLED_RUNS`, `KILLED_SEED` and `KILLED_SECONDS` of the environment of the tests, or `runs` of a new seed.
     fn here(runs: usize) -> Self {
         #[expect(
             clippy::disallowed_methods,
@@ -38,6 +40,7 @@ impl Moments {
                 .and_then(|runs| usize::try_from(runs).ok())
                 .unwrap_or(runs),
             seed: number("KILLED_SEED").unwrap_or_else(new),
+            limit: number("KILLED_SECONDS").map_or(Duration::MAX, Duration::from_secs),
         }
     }
 
@@ -66,30 +69,38 @@ impl Moments {
 pub fn kill<S: Subject>(runs: usize, deadline: Duration) {
     let moments = Moments::here(runs);
     let usual = usual::<S>(deadline);
-    let mut wrong = Vec::new();
-    let mut ended: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let (mut wrong, mut runs, start) = (Vec::new(), 0, Instant::now());
+    let mut ended: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for run in 0..moments.runs {
+        if start.elapsed() > moments.limit {
+            break;
+        }
+        runs += 1;
         let signal = SIGNALS[run % SIGNALS.len()];
         let moment = usual.mul_f64(moments.of(run) * SPREAD);
         let (how, complaints) = end_one::<S>(signal, moment, deadline);
-        *ended.entry((signal, how)).or_default() += 1;
+        let after = if complaints.is_empty() {
+            "right"
+        } else {
+            "**not as it must be**"
+        };
+        *ended.entry((signal, how, after)).or_default() += 1;
         let at = format!("run {run}, SIG{signal} after {} ms", moment.as_millis());
         wrong.extend(complaints.into_iter().map(|text| format!("{at}: {text}")));
     }
     let mut text = "| pipe | signal | how the run ended | runs | after the second run |\n|---|---|---|---|---|\n".to_owned();
-    for ((signal, how), count) in ended {
+    for ((signal, how, after), count) in ended {
         let _ = writeln!(
             text,
-            "| {} | SIG{signal} | {how} | {count} | right |",
+            "| {} | SIG{signal} | {how} | {count} | {after} |",
             S::PIPE
         );
     }
     let seed = moments.seed;
     let _ = writeln!(
         text,
-        "\n{}: {} runs, a run takes {} ms, seed {seed}, {} not as they must.",
+        "\n{}: {runs} runs, a run takes {} ms, seed {seed}, {} not as they must.",
         S::PIPE,
-        moments.runs,
         usual.as_millis(),
         wrong.len()
     );
@@ -178,7 +189,11 @@ mod tests {
 
     #[test]
     fn moments_are_spread_and_a_seed_gives_the_same_again() {
-        let moments = |seed| Moments { runs: 0, seed };
+        let moments = |seed| Moments {
+            runs: 0,
+            seed,
+            limit: Duration::MAX,
+        };
         let all: Vec<f64> = (0..1000).map(|run| moments(7).of(run)).collect();
         assert!(all.iter().all(|moment| (0.0..1.0).contains(moment)));
         let mean = all.iter().sum::<f64>() / 1000.0;

@@ -232,7 +232,7 @@ impl LocalAws {
         self.put_role_policy(
             role_name,
             &json!({"Version": "2012-10-17", "Statement": [
-                {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": format!("arn:aws:s3:::{bucket}")},
+                {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:ListBucketMultipartUploads"], "Resource": format!("arn:aws:s3:::{bucket}")},
                 {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                  "Resource": format!("arn:aws:s3:::{bucket}/*")},
             ]}),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::faults::{TROUBLES, Trouble};
 use super::proxy::Recorded;
@@ -18,6 +18,10 @@ use crate::aws::ATTEMPT_TIMEOUT;
 const AT_ONCE: usize = 4;
 /// Tries of a request, so that what happens twice passes and what happens for good ends soon.
 const ATTEMPTS: &str = "3";
+/// So many cells are named with their times: where a table takes long, they are why.
+const SLOWEST: usize = 3;
+/// Faults by which AWS asks to come again later: whatever the call is, a run has to.
+const COME_AGAIN: [&str; 2] = ["throttled", "429"];
 
 /// Which part of the table is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub enum Focus {
 }
 
 impl Focus {
-    /// Everything if `FAULTS` is `all` in the environment of the tests, else this call.
+    /// Everything if `FAULTS` is `all` in the environment of the tests, the call that it names, or else this one.
     #[must_use]
     pub fn here(call: &'static str) -> Self {
         #[expect(
@@ -38,7 +42,8 @@ impl Focus {
         )]
         match std::env::var("FAULTS").as_deref() {
             Ok("all") => Self::Everything,
-            _ => Self::Call(call),
+            Ok(named) => Self::Call(named.to_owned().leak()),
+            Err(_) => Self::Call(call),
         }
     }
 }
@@ -60,6 +65,8 @@ struct Ending {
     /// What the second run made of it.
     second: String,
     wrong: Vec<String>,
+    /// Of both runs, and of making the world that they run in.
+    took: Duration,
 }
 
 /// Tries the part of the table, prints it, and fails the test when a cell did not end as it must.
@@ -72,6 +79,7 @@ pub fn tried<S: Subject>(focus: Focus, deadline: Duration) {
     let cells = cells(&counts, focus, deadline);
     let next = AtomicUsize::new(0);
     let endings = Mutex::new(Vec::new());
+    let start = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -85,6 +93,7 @@ pub fn tried<S: Subject>(focus: Focus, deadline: Duration) {
     });
     let endings = endings.into_inner().unwrap_or_else(PoisonError::into_inner);
     print(&table(S::PIPE, &endings));
+    print(&slowest(S::PIPE, &endings, start.elapsed()));
     let wrong: Vec<String> = endings.iter().filter_map(complaint).collect();
     assert!(
         wrong.is_empty(),
@@ -163,6 +172,7 @@ fn cells(counts: &[(String, usize)], focus: Focus, deadline: Duration) -> Vec<Ce
 
 /// A panic of a run, such as that of one which was ended because it hung, is a complaint about its cell.
 fn judged<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
+    let start = Instant::now();
     let judging = AssertUnwindSafe(|| judge::<S>(cell, deadline));
     catch_unwind(judging).unwrap_or_else(|panic| {
         let text = panic
@@ -174,11 +184,13 @@ fn judged<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
             first: "panic".to_owned(),
             second: String::new(),
             wrong: vec![text.unwrap_or_else(|| "a panic without words".to_owned())],
+            took: start.elapsed(),
         }
     })
 }
 
 fn judge<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
+    let start = Instant::now();
     let trap = Trap::default();
     let subject = S::new(trap.clone());
     subject.proxy().clear();
@@ -198,6 +210,8 @@ fn judge<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
         wrong.extend(left(&subject, "after ✔"));
     } else if output.code != Some(1) {
         wrong.push(format!("exit code {:?}", output.code));
+    } else if COME_AGAIN.contains(&cell.trouble.name) {
+        wrong.push(format!("it did not come again: {first}"));
     }
     match &told {
         Some(told) => wrong.extend(told.lies(&before, &after)),
@@ -231,6 +245,7 @@ fn judge<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
         first,
         second,
         wrong,
+        took: start.elapsed(),
     }
 }
 
@@ -325,6 +340,24 @@ fn table(pipe: &str, endings: &[Ending]) -> String {
         count(endings, |ending| !ending.wrong.is_empty()),
     );
     text
+}
+
+fn slowest(pipe: &str, endings: &[Ending], took: Duration) -> String {
+    let mut longest: Vec<&Ending> = endings.iter().collect();
+    longest.sort_by_key(|ending| std::cmp::Reverse(ending.took));
+    let shown = longest.into_iter().take(SLOWEST).map(|ending| {
+        let (cell, seconds) = (&ending.cell, ending.took.as_secs());
+        format!(
+            "{}, {}, {}: {seconds} s",
+            cell.call, cell.trouble.name, cell.place
+        )
+    });
+    let shown: Vec<String> = shown.collect();
+    format!(
+        "{pipe}: {} s in all; {}.\n",
+        took.as_secs(),
+        shown.join("; ")
+    )
 }
 
 fn count(endings: &[Ending], is_it: impl Fn(&Ending) -> bool) -> usize {

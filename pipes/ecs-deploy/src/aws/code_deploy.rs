@@ -21,7 +21,7 @@ pub struct CodeDeploy {
 impl CodeDeploy {
     /// Reached by `sdk`.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let settings = Builder::from(sdk).interceptor(shared::LogRequests);
+        let settings = shared::watched!(Builder::from(sdk));
         Self {
             client: Client::from_conf(settings.build()),
         }

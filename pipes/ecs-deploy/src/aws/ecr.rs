@@ -65,9 +65,7 @@ impl Registries {
         reference: &EcrImage,
     ) -> Result<(String, Vec<Platform>), Failure> {
         let region = Region::new(reference.region.clone());
-        let settings = Builder::from(&self.sdk)
-            .region(region)
-            .interceptor(shared::LogRequests);
+        let settings = shared::watched!(Builder::from(&self.sdk)).region(region);
         let client = Client::from_conf(settings.build());
         let doing = format!("could not look for the image `{image}` in ECR");
         let id = match &reference.version {

@@ -28,9 +28,9 @@ pub struct Lines {
 impl Evidence {
     /// Reached by `sdk`.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let settings = logs::config::Builder::from(sdk).interceptor(shared::LogRequests);
+        let settings = shared::watched!(logs::config::Builder::from(sdk));
         let logs = logs::Client::from_conf(settings.build());
-        let settings = balancing::config::Builder::from(sdk).interceptor(shared::LogRequests);
+        let settings = shared::watched!(balancing::config::Builder::from(sdk));
         let balancing = balancing::Client::from_conf(settings.build());
         Self { logs, balancing }
     }

@@ -21,8 +21,8 @@ pub struct Schedules {
 impl Schedules {
     /// Reached by `sdk`.
     pub fn new(sdk: &SdkConfig) -> Self {
-        let event_bridge = EventBridgeBuilder::from(sdk).interceptor(shared::LogRequests);
-        let scheduler = SchedulerBuilder::from(sdk).interceptor(shared::LogRequests);
+        let event_bridge = shared::watched!(EventBridgeBuilder::from(sdk));
+        let scheduler = shared::watched!(SchedulerBuilder::from(sdk));
         Self {
             event_bridge: EventBridge::from_conf(event_bridge.build()),
             scheduler: Scheduler::from_conf(scheduler.build()),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use shared::Refusal;
 
 use super::Lambda;
@@ -18,6 +19,27 @@ pub struct Invoked {
     pub executed_version: Option<String>,
 }
 
+/// Forbids a second attempt, which would run the event a second time, unless Lambda did not let the first one run.
+#[derive(Debug)]
+struct OnlyIfThrottled;
+
+impl ClassifyRetry for OnlyIfThrottled {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let status = context
+            .response()
+            .map(|response| response.status().as_u16());
+        if status == Some(429) {
+            RetryAction::NoActionIndicated
+        } else {
+            RetryAction::RetryForbidden
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "OnlyIfThrottled"
+    }
+}
+
 impl Lambda {
     /// Invokes `version` with `event` once and waits at most `limit` for its answer.
     ///
@@ -30,8 +52,7 @@ impl Lambda {
         event: Vec<u8>,
         limit: Duration,
     ) -> Result<Invoked, Refusal> {
-        // A second attempt would run the event a second time.
-        let once = Self::attempts_of(limit).retry_config(RetryConfig::disabled());
+        let once = Self::attempts_of(limit).retry_classifier(OnlyIfThrottled);
         let answer = self
             .client
             .invoke()

@@ -11,9 +11,7 @@ impl Lambda {
     /// A client for S3 in this region.
     pub fn s3(&self) -> Client {
         let is_aws = !shared::has_own_endpoint(&self.sdk, "S3");
-        let settings = Builder::from(&self.sdk)
-            .force_path_style(!is_aws)
-            .interceptor(shared::LogRequests);
+        let settings = shared::watched!(Builder::from(&self.sdk)).force_path_style(!is_aws);
         Client::from_conf(settings.build())
     }
 

@@ -16,9 +16,8 @@ pub async fn digest(
     uri: &str,
     sdk: &SdkConfig,
 ) -> Result<Option<String>, Failure> {
-    let config = Builder::from(sdk)
+    let config = shared::watched!(Builder::from(sdk))
         .region(Region::new(reference.region.clone()))
-        .interceptor(shared::LogRequests)
         .build();
     let answer = Client::from_conf(config)
         .describe_images()

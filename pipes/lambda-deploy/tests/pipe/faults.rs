@@ -22,8 +22,6 @@ impl Function {
             .deploy(word)
             .env("MEMORY_SIZE", memory)
             .env("WAIT_TIMEOUT", "60")
-            .env("SMOKE_TEST", "event.json")
-            .env("SMOKE_EXPECT", format!("$.body.word={word}"))
     }
 }
 
@@ -40,6 +38,8 @@ impl Subject for Function {
 
     fn pipe(&self) -> Pipe<'_> {
         self.deploy("new", "256")
+            .env("SMOKE_TEST", "event.json")
+            .env("SMOKE_EXPECT", "$.body.word=new")
             .env("CANARY", "50% 1s, 100% 1s")
             .env("DEPLOY_TIMEOUT", "30")
     }

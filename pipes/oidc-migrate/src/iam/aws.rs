@@ -6,7 +6,7 @@ use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use shared::{Explain, Failure, Journal, LogRequests, Refusal, SdkConfig};
+use shared::{Explain, Failure, Journal, Refusal, SdkConfig};
 
 use super::plan::{Action, Live, LiveRole, POLICY};
 
@@ -29,10 +29,8 @@ impl Iam {
     /// With the caller's credentials.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let config = aws_sdk_iam::config::Builder::from(config)
-            .interceptor(LogRequests)
-            .build();
-        Self(Client::from_conf(config))
+        let settings = shared::watched!(aws_sdk_iam::config::Builder::from(config));
+        Self(Client::from_conf(settings.build()))
     }
 
     /// What the account has of the provider and the roles.

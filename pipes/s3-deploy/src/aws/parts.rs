@@ -1,5 +1,6 @@
 //! Uploading a large file in parts: read once, in order, with several parts under way, and whatever happens no part is
-//! left behind that nobody can name. <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
+//! left behind that nobody can name: what a run that was killed left of a key is aborted by the next one that uploads it.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
 use std::io::Read;
 use std::sync::Arc;
@@ -65,15 +66,63 @@ impl Bucket {
         let left = format!("the unfinished upload `{id}` of `{}`", wish.key);
         let cleanup = journal.clean_up_unless_settled(left, async move {
             if let Err(error) = abort.send().await {
-                tracing::warn!(
-                    "could not abort an unfinished upload: {}",
-                    Refusal::from(&error)
-                );
+                let refusal = Refusal::from(&error);
+                // It was completed, and the answer to that got lost.
+                if refusal.code != "NoSuchUpload" {
+                    tracing::warn!("could not abort an unfinished upload: {refusal}");
+                }
             }
         });
+        if self.has_lease {
+            self.abort_others(&wish.key, &id).await;
+        }
         let entry = self.send_parts(site, object, &wish, &id, journal).await?;
         journal.settle(cleanup);
         Ok(entry)
+    }
+
+    /// Aborts the uploads of `key` other than `own`: those of a run that was killed, and one that S3 began for this run
+    /// and could not say so, so that the SDK asked again. No other run uploads the key while this one has the lease, and
+    /// what anybody else uploads to it would be written over. Without the right to list uploads they stay.
+    async fn abort_others(&self, key: &str, own: &str) {
+        let listed = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.destination.bucket)
+            .prefix(key)
+            .send()
+            .await;
+        let uploads = match listed {
+            Ok(listed) => listed.uploads.unwrap_or_default(),
+            Err(error) => {
+                let refusal = Refusal::from(&error);
+                tracing::debug!(
+                    "could not look for unfinished uploads of `{key}`, which needs `s3:ListBucketMultipartUploads`: {refusal}"
+                );
+                return;
+            }
+        };
+        // The prefix is also that of longer keys.
+        let others = uploads
+            .iter()
+            .filter(|upload| upload.key() == Some(key) && upload.upload_id() != Some(own));
+        for upload in others {
+            let aborted = self
+                .client
+                .abort_multipart_upload()
+                .bucket(&self.destination.bucket)
+                .key(key)
+                .set_upload_id(upload.upload_id.clone())
+                .send()
+                .await;
+            match aborted {
+                Ok(_) => tracing::info!("Aborted an unfinished upload of `{key}`"),
+                Err(error) => tracing::warn!(
+                    "could not abort an unfinished upload of `{key}`: {}",
+                    Refusal::from(&error)
+                ),
+            }
+        }
     }
 
     /// Reads the file once, in order, and sends several parts at the same time.

@@ -194,6 +194,59 @@ fn a_signal_in_the_middle_of_parts_leaves_none_behind() {
     assert_eq!(step.unfinished_uploads(), 0, "{}", output.plain());
 }
 
+/// A run that is killed cannot abort what it began: the next one that uploads the file does, if it may, and leaves alone
+/// what is of another key.
+#[test]
+fn the_parts_of_a_killed_run_are_aborted_by_the_next_one() {
+    let (step, trap) = Step::with_trap();
+    let is_last = |request: &Recorded| request.query.contains("partNumber=3");
+    trap.set(move |request| is_last(request).then_some(Fault::Delay(Duration::from_secs(20))));
+    step.file("large.bin", &"0123456789abcdef".repeat(17 << 16));
+    let running = step.pipe().spawn();
+    step.until_requested(is_last);
+    // Which kills it.
+    drop(running);
+    trap.clear();
+    let longer = format!("/{}/large.bin.old?uploads=", step.bucket);
+    let begun = step.aws.call("s3", "POST", &longer, &[], b"");
+    assert_eq!(begun.status, 200, "{}", begun.text());
+    assert_eq!(step.unfinished_uploads(), 2);
+
+    let (role, bucket) = (step.role.rsplit('/').next().unwrap(), &step.bucket);
+    let allow = |listing: &[&str]| {
+        let statements = serde_json::json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": listing, "Resource": format!("arn:aws:s3:::{bucket}")},
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+             "Resource": format!("arn:aws:s3:::{bucket}/*")},
+        ]});
+        step.aws.put_role_policy(role, &statements);
+    };
+    allow(&["s3:ListBucket"]);
+    let output = step.pipe().run();
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+    assert!(
+        output
+            .plain()
+            .contains("DEBUG: could not look for unfinished uploads of `large.bin`"),
+        "{}",
+        output.plain()
+    );
+    assert_eq!(step.unfinished_uploads(), 2);
+
+    allow(&["s3:ListBucket", "s3:ListBucketMultipartUploads"]);
+    step.file("large.bin", &"fedcba9876543210".repeat(17 << 16));
+    let output = step.pipe().run();
+    assert_eq!(output.code, Some(0), "{}", output.plain());
+    assert!(
+        output
+            .plain()
+            .contains("INFO: Aborted an unfinished upload of `large.bin`\n"),
+        "{}",
+        output.plain()
+    );
+    assert_eq!(step.unfinished_uploads(), 1, "{}", output.plain());
+}
+
 #[test]
 fn without_the_right_to_read_it_still_deploys() {
     let step = Step::new();

@@ -20,12 +20,19 @@ pub(super) fn rights(pipe: &Use<'_>, maker: Maker) -> Rights {
     let bucket_arn = pipe.global_arn("s3", none, bucket);
     let objects = bucket_arn.clone().then("/").then(prefix.clone()).then("*");
     let mut policy = Policy::default();
-    let list = Statement::new(["s3:ListBucket"], [bucket_arn]);
+    let list = Statement::new(["s3:ListBucket"], [bucket_arn.clone()]);
     policy.add(if prefix.literal() == Some("") {
         list
     } else {
         list.when("StringLike", "s3:prefix", [prefix.then("*")])
     });
+    if is_ours {
+        // AWS gives this one no `s3:prefix` to compare.
+        policy.add(Statement::new(
+            ["s3:ListBucketMultipartUploads"],
+            [bucket_arn],
+        ));
+    }
 
     let flags = pipe.texts("EXTRA_ARGS").collect::<Vec<_>>().join(" ");
     // Rules lie in a file of the checkout; where that cannot be read they may hold anything.

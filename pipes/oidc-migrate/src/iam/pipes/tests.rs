@@ -105,6 +105,7 @@ fn a_bucket_gets_its_prefix_and_what_the_variables_ask_for() {
     );
     insta::assert_snapshot!(shown(&full), @r"
     s3:ListBucket on arn:aws:s3:::site if s3:prefix StringLike docs/*
+    s3:ListBucketMultipartUploads on arn:aws:s3:::site
     s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject s3:PutObjectAcl on arn:aws:s3:::site/docs/*
     cloudfront:CreateInvalidation cloudfront:GetDistribution cloudfront:GetInvalidation on arn:aws:cloudfront::123456789012:distribution/E1 arn:aws:cloudfront::123456789012:distribution/E2
     kms:Decrypt kms:GenerateDataKey on arn:aws:kms:eu-west-1:123456789012:key/1234
@@ -116,6 +117,7 @@ fn a_bucket_gets_its_prefix_and_what_the_variables_ask_for() {
     );
     insta::assert_snapshot!(shown(&preview), @r"
     s3:ListBucket on arn:aws:s3:::<PREVIEWS> if s3:prefix StringLike pr/*/*
+    s3:ListBucketMultipartUploads on arn:aws:s3:::<PREVIEWS>
     s3:AbortMultipartUpload s3:GetObject s3:PutObject on arn:aws:s3:::<PREVIEWS>/pr/*/*
     ");
 }
