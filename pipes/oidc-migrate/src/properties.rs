@@ -40,8 +40,9 @@ pub fn pipeline_file(input: &[u8]) {
         }
     }
     for format in [Format::Json, Format::Sarif] {
-        let document = Arguments { format }.document(&checkout).ok();
-        let document = document.expect("what was read can be written");
+        let Ok(document) = (Arguments { format }).document(&checkout) else {
+            panic!("what was read could not be written");
+        };
         serde_json::from_str::<serde_json::Value>(&document).expect("it is JSON");
     }
     assert!(work_order::text(&checkout).ends_with('\n'));
@@ -52,9 +53,9 @@ pub fn pipeline_file(input: &[u8]) {
         workspace: Some("acme".to_owned()),
         ..Given::default()
     };
-    let known = Known::new(given, &Environment::new([]), Path::new("."))
-        .ok()
-        .expect("a workspace is enough");
+    let Ok(known) = Known::new(given, &Environment::new([]), Path::new(".")) else {
+        panic!("a workspace is enough");
+    };
     for to_ours in [false, true] {
         let stack = Stack::new(&checkout, &known, to_ours);
         for tool in [Tool::Terraform, Tool::Cloudformation, Tool::AwsCli] {
