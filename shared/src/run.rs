@@ -126,14 +126,14 @@ fn report_faults(
         let failure = Failure::new("stopped by a fault of this program, shown above")
             .hint("report it with the lines above; they hold no secret");
         let changes = journal.snapshot();
-        let left = journal.left();
         let written = results.write(pipe, Err(&failure), &changes);
         let changes = changes.to_string().replace('\n', "\n  ");
-        let left: String = left
-            .iter()
-            .map(|name| format!("\n  left behind: {name}"))
-            .collect();
-        style.failure(&format!("{failure}\n  {changes}{left}"));
+        let mut words = format!("{failure}\n  {changes}");
+        for name in journal.left() {
+            words += "\n  left behind: ";
+            words += &name;
+        }
+        style.failure(&words);
         if let Err(failure) = written {
             style.failure(&failure.to_string());
         }

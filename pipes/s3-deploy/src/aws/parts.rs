@@ -96,9 +96,9 @@ impl Bucket {
             Ok(listed) => listed.uploads.unwrap_or_default(),
             Err(error) => {
                 let refusal = Refusal::from(&error);
-                tracing::debug!(
+                shared::log::debug(format_args!(
                     "could not look for unfinished uploads of `{key}`, which needs `s3:ListBucketMultipartUploads`: {refusal}"
-                );
+                ));
                 return;
             }
         };
