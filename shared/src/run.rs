@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::help::help;
-use crate::journal::Journal;
+use crate::journal::{Changes, Journal};
 use crate::log::{self, Style};
 use crate::report::{Outcome, Results};
 use crate::variables::{Environment, Field, SECRET_NAMES};
@@ -94,16 +94,18 @@ where
             style.failure(&format!("{}, but {failure}", outcome.summary));
         }
         (Err(failure), written) => {
-            style.failure(&format!(
-                "{failure}\n  {}",
-                changes.to_string().replace('\n', "\n  ")
-            ));
+            style.failure(&last_words(&failure, &changes));
             if let Err(failure) = written {
                 style.failure(&failure.to_string());
             }
         }
     }
     ExitCode::FAILURE
+}
+
+fn last_words(failure: &Failure, changes: &Changes) -> String {
+    let changes = changes.to_string().replace('\n', "\n  ");
+    format!("{failure}\n  {changes}")
 }
 
 /// A panic, of whatever thread, ends the process there and then, with the last words that any failure has: half of a
@@ -127,8 +129,7 @@ fn report_faults(
             .hint("report it with the lines above; they hold no secret");
         let changes = journal.snapshot();
         let written = results.write(pipe, Err(&failure), &changes);
-        let changes = changes.to_string().replace('\n', "\n  ");
-        let mut words = format!("{failure}\n  {changes}");
+        let mut words = last_words(&failure, &changes);
         for name in journal.left() {
             words += "\n  left behind: ";
             words += &name;

@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
 use tokio::sync::mpsc;
 
 use crate::entries::Entries;
@@ -33,11 +34,13 @@ impl Pieces {
     /// The text of `frame`, which has `objects` without an entry, with these `objects` instead.
     ///
     /// # Errors
-    /// The error of the library, if `frame` is no JSON.
+    /// When `frame` cannot be JSON, or has no place for objects.
     pub fn new(frame: &impl Serialize, objects: &Entries) -> serde_json::Result<Self> {
         let frame = serde_json::to_string(frame)?;
         // In a text within it the quotes would have a backslash each.
-        let (head, tail) = frame.split_once(EMPTY).unwrap_or((&frame, ""));
+        let (head, tail) = frame
+            .split_once(EMPTY)
+            .ok_or_else(|| serde_json::Error::custom("it has no place for objects"))?;
         let head = [head, &EMPTY[..EMPTY.len() - 1]].concat();
         Ok(Self {
             head: Some(head),
@@ -198,6 +201,12 @@ mod tests {
                 .collect(),
             ..Manifest::default()
         }
+    }
+
+    #[test]
+    fn a_text_without_a_place_for_objects_is_refused() {
+        let error = Pieces::new(&Release::default(), &Entries::default()).err();
+        assert_eq!(error.unwrap().to_string(), "it has no place for objects");
     }
 
     #[test]

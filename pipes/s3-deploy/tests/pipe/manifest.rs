@@ -32,6 +32,23 @@ fn an_unchanged_site_costs_a_listing_and_the_manifest() {
 }
 
 #[test]
+fn what_is_no_manifest_stops_the_run_before_the_first_change() {
+    let step = site();
+    step.aws
+        .put_object(&step.bucket, ".s3-deploy/manifest.json", b"<html>", &[]);
+    let output = step.pipe().run();
+    assert_eq!(output.code, Some(1), "{}", output.plain());
+    for words in [
+        "could not use the manifest `s3://",
+        "it is not a manifest: expected value at line 1 column 1",
+        "nothing was changed",
+    ] {
+        assert!(output.plain().contains(words), "{}", output.plain());
+    }
+    assert_eq!(step.aws.keys(&step.bucket), [".s3-deploy/manifest.json"]);
+}
+
+#[test]
 fn a_changed_header_is_repaired_by_a_copy() {
     let step = site();
     assert_eq!(
