@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// As in the other pipes: the SDK makes small allocations in great numbers.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     ecs_deploy::main()
 }
