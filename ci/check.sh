@@ -75,12 +75,24 @@ step "tests"
 RECORDED_ACTIONS=$(mktemp)
 results=$(mktemp)
 export RECORDED_ACTIONS
-# The tables of faults and of killed runs take minutes, and the local AWS falls over when others ask it meanwhile: they
-# have commands of their own, ci/bench/faults.sh and ci/bench/killed.sh.
+# The tables of faults and of killed runs come below: the local AWS falls over when others ask it meanwhile.
 cargo test --locked --workspace --all-features -- --skip _under_faults --skip _deploys_are_killed | tee "$results"
 
 step "the lists from which policies are proven are those of the requests that the tests saw"
 ci/actions.sh compare "$RECORDED_ACTIONS"
+
+# What ci/bench shows at length, in its short form and under the limits of there.
+step "faults"
+ci/bench/faults.sh --short | tee -a "$results"
+
+step "killed runs"
+KILLED_RUNS=6 ci/bench/killed.sh | tee -a "$results"
+
+step "load, by the program of the tests"
+ci/bench/load.sh --binary "${CARGO_TARGET_DIR:-target}/debug/s3-deploy" --keys 1000,5000 --large 1
+
+step "the same bytes in any directory"
+ci/bench/reproducible.sh oidc-migrate
 
 step "the sum of the tests"
 awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6; skipped += $12 }

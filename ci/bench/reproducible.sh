@@ -1,47 +1,61 @@
 #!/usr/bin/env bash
-# Builds the binary of a pipe twice as its image has it, from copies of the committed files in two directories of other
-# names and depths, with nothing in common but the downloaded crates, and compares every byte.
-#   ci/bench/reproducible.sh [PIPE] [--profile PROFILE]    s3-deploy and image if not given
-# It needs cargo, git, 4 GB of disk, and takes as long as two builds without any cache: 10 to 20 minutes on two cores.
-# With --profile dev it takes a few, and says the same of paths and times, though not of the optimiser.
+# Builds the binaries of pipes twice as their images have them, from copies of the committed files in two directories of
+# other names and depths, with nothing in common but the downloaded crates, and compares every byte.
+#   ci/bench/reproducible.sh [--profile PROFILE] [PIPE …]    the profile image and all pipes if not given
+# It needs cargo, git, 8 GB of disk, and takes as long as two builds without any cache: half an hour for all pipes on two
+# cores, some minutes for oidc-migrate. With --profile dev it says the same of paths and times, though not of the optimiser.
+# cargo-auditable, which writes the list of crates into a binary, is installed once, in the version of the Dockerfile.
 set -euo pipefail
-pipe=s3-deploy
+pipes=()
 profile=image
 while [ $# -gt 0 ]; do
   case "$1" in
     --profile) profile=$2; shift 2 ;;
-    [a-z]*) pipe=$1; shift ;;
-    *) sed -n '2,6s/^# //p' "$0"; [ "$1" = --help ] && exit 0 || exit 1 ;;
+    [a-z]*) pipes+=("$1"); shift ;;
+    *) sed -n '2,7s/^# //p' "$0"; [ "$1" = --help ] && exit 0 || exit 1 ;;
   esac
 done
 cd "$(dirname "$0")/../.."
-root=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")/reproducible
+packages=()
+for pipe in ${pipes[@]+"${pipes[@]}"}; do packages+=(--package "$pipe"); done
+if [ ${#pipes[@]} = 0 ]; then
+  packages=(--workspace)
+  for file in pipes/*/pipe.yml; do pipes+=("$(basename "$(dirname "$file")")"); done
+fi
+target=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
+root=$target/reproducible
 rm -rf "$root"
 trap 'rm -rf "$root"' EXIT
+auditable=$(sed -n 's/.* --version \([0-9.]*\) cargo-auditable$/\1/p' Dockerfile)
+# Its own --version is cargo's, so the folder has the version in its name.
+tools=$target/tools-cargo-auditable-$auditable
+[ -x "$tools/bin/cargo-auditable" ] || cargo install --quiet --locked --root "$tools" "cargo-auditable@$auditable"
 registry=$(realpath -- "${CARGO_HOME:-$HOME/.cargo}")/registry/src
 host=$(rustc -vV | sed -n 's/^host: //p')
 folder=$profile
 [ "$profile" != dev ] || folder=debug
 
-binaries=()
-for place in "$root/one" "$root/quite/another directory"; do
+places=("$root/one" "$root/quite/another directory")
+for place in "${places[@]}"; do
   mkdir -p "$place"
   git archive HEAD | tar -x -C "$place"
-  printf '== %s\n' "$place" >&2
   # The flags of the Dockerfile. Encoded, since a directory may have a blank in its name.
   flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
-  (cd "$place" && env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
-    cargo build --locked --quiet --profile "$profile" --package "$pipe" --target "$host")
-  binaries+=("$place/target/$host/$folder/$pipe")
+  printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
+  (cd "$place" && env -u RUSTFLAGS PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
+    cargo auditable build --locked --quiet --profile "$profile" "${packages[@]}" --bins --target "$host")
 done
 
-sha256sum "${binaries[@]}" | sed "s|$root/||"
-if ! cmp -- "${binaries[@]}"; then
-  echo "the two builds of $pipe differ"
-  exit 1
-fi
-if strings -a "${binaries[0]}" 2> /dev/null | grep -F "$root"; then
-  echo "the binary of $pipe names the directory that it was built in"
-  exit 1
-fi
-echo "two builds of $pipe ($profile) in different directories: $(stat -c %s "${binaries[0]}") bytes each, all the same"
+for pipe in "${pipes[@]}"; do
+  one=${places[0]}/target/$host/$folder/$pipe other=${places[1]}/target/$host/$folder/$pipe
+  sha256sum "$one" "$other" | sed "s|$root/||"
+  if ! cmp -- "$one" "$other"; then
+    echo "the two builds of $pipe differ"
+    exit 1
+  fi
+  if strings -a "$one" 2> /dev/null | grep -F "$root"; then
+    echo "the binary of $pipe names the directory that it was built in"
+    exit 1
+  fi
+  echo "two builds of $pipe ($profile) in different directories: $(stat -c %s "$one") bytes each, all the same"
+done
