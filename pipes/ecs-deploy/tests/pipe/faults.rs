@@ -38,6 +38,7 @@ impl Subject for Services {
             .env("SERVICE_NAME", SERVICES.join(" "))
             .env("IMAGE", "web:2")
             .env("RUN_TASK_BEFORE", "./manage.py migrate")
+            .env("RUN_TASK_BEFORE_TIMEOUT", "20")
             .env("WAIT", "true")
             .env("WAIT_TIMEOUT", "10")
     }
