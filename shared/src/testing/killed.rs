@@ -169,6 +169,7 @@ fn end_one<S: Subject>(
         }
         (how, wrong)
     });
+    subject.discard();
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     wrong.extend(seen.map(|why| format!("visitors saw: {why}")));
     (how, wrong)

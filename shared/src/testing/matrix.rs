@@ -240,6 +240,7 @@ fn judge<S: Subject>(cell: &Cell, deadline: Duration) -> Ending {
             again.without_debug()
         ));
     }
+    subject.discard();
     Ending {
         cell: cell.clone(),
         first,

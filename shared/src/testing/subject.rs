@@ -70,6 +70,9 @@ pub trait Subject: Sync + Sized {
 
     /// What users see and must not, looked at again and again while runs come and go; nothing if all is well.
     fn is_broken(&self) -> Option<String>;
+
+    /// Takes away what the local AWS would keep in memory for hundreds of worlds; it is asked when all is judged.
+    fn discard(&self) {}
 }
 
 /// What a run says of itself in `report.json`.

@@ -115,6 +115,12 @@ impl Subject for Function {
             })
             .map(|version| format!("version {version} has traffic and was not tested: {alias}"))
     }
+
+    /// A function that was invoked has a process of its own, of 20 MB.
+    fn discard(&self) {
+        let path = format!("/2015-03-31/functions/{}", self.0.function);
+        self.0.call("DELETE", &path, &Value::Null);
+    }
 }
 
 fn weights(alias: &Value) -> Value {

@@ -184,6 +184,10 @@ impl Subject for Large {
     fn is_broken(&self) -> Option<String> {
         None
     }
+
+    fn discard(&self) {
+        self.0.aws.delete_object(&self.0.bucket, LARGE);
+    }
 }
 
 fn call(request: &Recorded) -> String {
