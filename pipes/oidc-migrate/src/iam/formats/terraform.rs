@@ -38,7 +38,7 @@ pub(super) fn write(stack: &Stack) -> String {
         "\ndata \"aws_caller_identity\" \"current\" {{}}\n\nresource \"aws_iam_openid_connect_provider\" \"bitbucket\" {{\n  count          = var.create_provider ? 1 : 0\n  url            = \"https://{}\"\n  client_id_list = [{audience}]\n}}\n",
         stack.provider
     );
-    let mut outputs = String::new();
+    let mut outputs = Vec::new();
     for role in &stack.roles {
         let label =
             Style::Snake.write(&names::words_of(role.name.trim_start_matches("bitbucket-")));
@@ -53,24 +53,21 @@ pub(super) fn write(stack: &Stack) -> String {
         if let Some(policy) = policy {
             let _ = write!(
                 out,
-                "\nresource \"aws_iam_role_policy\" \"{label}\" {{\n  name   = \"deploy\"\n  role   = aws_iam_role.{label}.id\n  policy = jsonencode({})\n}}\n",
+                "\nresource \"aws_iam_role_policy\" \"{label}\" {{\n  name = \"deploy\"\n  role = aws_iam_role.{label}.id\n  policy = jsonencode({})\n}}\n",
                 hcl(&policy, 1)
             );
         }
-        let _ = writeln!(
-            outputs,
-            "    {} = aws_iam_role.{label}.arn",
-            quoted(
-                role.environment
-                    .as_deref()
-                    .unwrap_or("without a deployment")
-            )
-        );
+        let environment = role.environment.as_deref();
+        outputs.push((
+            quoted(environment.unwrap_or("without a deployment")),
+            format!("aws_iam_role.{label}.arn"),
+        ));
     }
     if !outputs.is_empty() {
         let _ = write!(
             out,
-            "\n# The value of AWS_OIDC_ROLE_ARN in each environment.\noutput \"role_arns\" {{\n  value = {{\n{outputs}  }}\n}}\n"
+            "\n# The value of AWS_OIDC_ROLE_ARN in each environment.\noutput \"role_arns\" {{\n  value = {{\n{}  }}\n}}\n",
+            aligned(&outputs, "    ")
         );
     }
     out
@@ -98,12 +95,27 @@ fn hcl(value: &Value, depth: usize) -> String {
                 } else {
                     quoted(key)
                 };
-                format!("{indent}{key} = {}\n", hcl(value, depth + 1))
+                (key, hcl(value, depth + 1))
             });
-            format!("{{\n{}{end}}}", items.collect::<String>())
+            let items: Vec<_> = items.collect();
+            format!("{{\n{}{end}}}", aligned(&items, &indent))
         }
         other => other.to_string(),
     }
+}
+
+/// Names and values as `terraform fmt` has them, which many repositories check: where neighbours take one line each, their
+/// `=` stand in one column.
+fn aligned(items: &[(String, String)], indent: &str) -> String {
+    let is_one_line = |item: &(String, String)| !item.1.contains('\n');
+    let mut out = String::new();
+    for run in items.chunk_by(|one, other| is_one_line(one) && is_one_line(other)) {
+        let width = run.iter().map(|(name, _)| name.chars().count()).max();
+        for (name, value) in run {
+            let _ = writeln!(out, "{indent}{name:0$} = {value}", width.unwrap_or(0));
+        }
+    }
+    out
 }
 
 fn quoted(text: &str) -> String {

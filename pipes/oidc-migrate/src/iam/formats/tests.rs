@@ -75,6 +75,19 @@ fn terraform_fills_variables_and_nothing_else() {
 }
 
 #[test]
+fn terraform_is_aligned_as_its_own_formatter_does_it() {
+    let text = Format::Terraform.write(&stack(None));
+    for lines in [
+        "  name = \"deploy\"\n  role = aws_iam_role.shop_production.id\n  policy = jsonencode({\n",
+        "        Effect   = \"Allow\"\n        Action   = \"ecs:RegisterTaskDefinition\"\n        Resource = \"*\"\n",
+        "        Effect = \"Allow\"\n        Action = [\n",
+        "    \"QA 1\"       = aws_iam_role.shop_qa_1.arn\n    \"production\" = aws_iam_role.shop_production.arn\n",
+    ] {
+        assert!(text.contains(lines), "{lines}is not in\n{text}");
+    }
+}
+
+#[test]
 fn a_template_is_yaml_and_fills_parameters_only() {
     let text = Format::Cloudformation.write(&stack(None));
     let document: yaml_serde::Value = yaml_serde::from_str(&text).unwrap();
