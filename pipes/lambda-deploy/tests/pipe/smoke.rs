@@ -71,13 +71,15 @@ fn a_function_that_fails_or_is_slow_moves_no_traffic() {
     let step = Step::new();
     succeeded(&step.deploy("second").run());
     step.file("event.json", "{}");
-    for (code, why) in [
+    for (code, seconds, why) in [
         (
             "def handler(event, context):\n    raise KeyError('id')\n",
+            "30",
             "the function failed (Unhandled): ",
         ),
         (
             "import time\ndef handler(event, context):\n    time.sleep(2.5)\n",
+            "1",
             "no answer within 1 s",
         ),
     ] {
@@ -88,7 +90,7 @@ fn a_function_that_fails_or_is_slow_moves_no_traffic() {
             .env("ZIP_FILE", "broken")
             .env("ALIAS", "live")
             .env("SMOKE_TEST", "event.json")
-            .env("SMOKE_TIMEOUT", "1")
+            .env("SMOKE_TIMEOUT", seconds)
             .run();
         let plain = failed(&output);
         assert!(plain.contains(why), "{plain}");
