@@ -91,9 +91,6 @@ KILLED_RUNS=6 ci/bench/killed.sh | tee -a "$results"
 step "load, by the program of the tests"
 ci/bench/load.sh --binary "${CARGO_TARGET_DIR:-target}/debug/s3-deploy" --keys 1000,5000 --large 1
 
-step "the same bytes in any directory"
-ci/bench/reproducible.sh oidc-migrate
-
 step "the sum of the tests"
 awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6; skipped += $12 }
   END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$results"
