@@ -26,6 +26,8 @@ target=$(realpath -m -- "${CARGO_TARGET_DIR:-target}")
 root=$target/reproducible
 rm -rf "$root"
 trap 'rm -rf "$root"' EXIT
+# Once, so that a commit in the meantime makes no difference.
+revision=$(git rev-parse HEAD)
 auditable=$(sed -n 's/.* --version \([0-9.]*\) cargo-auditable$/\1/p' Dockerfile)
 # Its own --version is cargo's, so the folder has the version in its name.
 tools=$target/tools-cargo-auditable-$auditable
@@ -38,7 +40,7 @@ folder=$profile
 places=("$root/one" "$root/quite/another directory")
 for place in "${places[@]}"; do
   mkdir -p "$place"
-  git archive HEAD | tar -x -C "$place"
+  git archive "$revision" | tar -x -C "$place"
   # The flags of the Dockerfile. Encoded, since a directory may have a blank in its name.
   flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
   printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
@@ -50,7 +52,8 @@ for pipe in "${pipes[@]}"; do
   one=${places[0]}/target/$host/$folder/$pipe other=${places[1]}/target/$host/$folder/$pipe
   sha256sum "$one" "$other" | sed "s|$root/||"
   if ! cmp -- "$one" "$other"; then
-    echo "the two builds of $pipe differ"
+    trap - EXIT
+    echo "the two builds of $pipe differ; both are kept in $root"
     exit 1
   fi
   if strings -a "$one" 2> /dev/null | grep -F "$root"; then
