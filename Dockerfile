@@ -12,6 +12,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # The addresses that the loader adjusts take a bit each instead of 24 bytes. Panics name source files: of this place,
 # whatever the machine.
 ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs --remap-path-prefix=/usr/local/cargo/registry/src=crates --remap-path-prefix=/src=."
+# mimalloc writes the time of its compilation (`__DATE__`) into itself; this is what compilers take for it instead.
+# https://reproducible-builds.org/specs/source-date-epoch/
+ENV SOURCE_DATE_EPOCH=0
 
 FROM toolchain AS build
 COPY . .

@@ -41,10 +41,10 @@ places=("$root/one" "$root/quite/another directory")
 for place in "${places[@]}"; do
   mkdir -p "$place"
   git archive "$revision" | tar -x -C "$place"
-  # The flags of the Dockerfile. Encoded, since a directory may have a blank in its name.
+  # The flags and the date of the Dockerfile. Encoded, since a directory may have a blank in its name.
   flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
   printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
-  (cd "$place" && env -u RUSTFLAGS PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
+  (cd "$place" && env -u RUSTFLAGS SOURCE_DATE_EPOCH=0 PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
     cargo auditable build --locked --quiet --profile "$profile" "${packages[@]}" --bins --target "$host")
 done
 
