@@ -14,4 +14,4 @@ if [ "${1:-}" = --short ]; then
 else
   export FAULTS=${FAULTS:-all}
 fi
-tried faults under_faults "$@"
+tried faults _under_faults "$@"

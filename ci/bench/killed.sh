@@ -7,4 +7,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . ci/bench/under_faults.sh
-KILLED_RUNS=${KILLED_RUNS:-200} tried killed deploys_are_killed "$@"
+KILLED_RUNS=${KILLED_RUNS:-200} tried killed _are_killed "$@"

@@ -127,8 +127,10 @@ impl LocalAws {
         !exists
     }
 
+    /// Calls an action of IAM as the root of the account. Whatever the answer is, it is returned.
     #[track_caller]
-    fn ask_iam(&self, action: &str, parameters: &[(&str, &str)]) -> Answer {
+    #[must_use]
+    pub fn ask_iam(&self, action: &str, parameters: &[(&str, &str)]) -> Answer {
         let mut form = format!("Action={action}&Version=2010-05-08");
         for (name, value) in parameters {
             let _ = write!(form, "&{name}={}", encoded(value, ""));

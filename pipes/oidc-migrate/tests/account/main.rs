@@ -6,6 +6,7 @@
 mod apply;
 mod check;
 mod doctor;
+mod faults;
 mod formats;
 mod place;
 mod rights;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::testing::{Issuer, LocalAws, Output, Pipe, Proxy, unique, uuid};
+use shared::testing::{Fault, Issuer, LocalAws, Output, Pipe, Proxy, Recorded, unique, uuid};
 use tempfile::TempDir;
 
 pub struct Place {
@@ -49,13 +49,21 @@ impl Place {
 
     /// With this pipeline file.
     pub fn with(file: &str) -> Self {
+        Self::of(file, |_| None)
+    }
+
+    /// With this pipeline file, and faults on the way to AWS.
+    pub fn of(
+        file: &str,
+        hook: impl Fn(&Recorded) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
         let aws = LocalAws::start();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("bitbucket-pipelines.yml"), file).unwrap();
         let bucket = unique("site");
         aws.create_bucket(&bucket);
         Self {
-            proxy: Proxy::start(aws.endpoint()),
+            proxy: Proxy::with(aws.endpoint(), hook),
             issuer: Issuer::new(&unique("acme"), &uuid()),
             slug: unique("shop"),
             repository: uuid(),
