@@ -18,9 +18,10 @@ for line in sys.stdin:
   : > "$table"
   for pipe; do
     program=
-    for built in $(sed -n "s/^$pipe //p" <<< "$programs"); do
-      ! "$built" "$tests" --list 2> /dev/null | grep -q ': test$' || program=$built
-    done
+    while read -r built; do
+      # A pipe may have several test programs; only one of them has these tests.
+      [[ -z $built || $("$built" "$tests" --list) != *': test'* ]] || program=$built
+    done < <(sed -n "s/^$pipe //p" <<< "$programs")
     [ -n "$program" ] || { echo "there are no such tests of a pipe \`$pipe\`" >&2; return 1; }
     (cd "pipes/$pipe" && CARGO_PKG_NAME=$pipe "$program" "$tests" --nocapture --test-threads 1) | tee -a "$table" || status=1
   done
