@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export CLIPPY_CONF_DIR="$PWD/ci"
 
-step() { printf '\n== %s\n' "$*"; }
+step() { printf '\n== %s (%d s so far)\n' "$*" "$SECONDS"; }
 
 step "format"
 cargo fmt --all --check
@@ -90,6 +90,9 @@ KILLED_RUNS=6 ci/bench/killed.sh | tee -a "$results"
 
 step "load, by the program of the tests"
 ci/bench/load.sh --binary "${CARGO_TARGET_DIR:-target}/debug/s3-deploy" --keys 1000,5000 --large 1
+
+step "the same bytes in any directory"
+ci/bench/reproducible.sh --short oidc-migrate
 
 step "the sum of the tests"
 awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6; skipped += $12 }

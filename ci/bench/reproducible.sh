@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Builds the binaries of pipes twice as their images have them, from copies of the committed files in two directories of
 # other names and depths, with nothing in common but the downloaded crates, and compares every byte.
-#   ci/bench/reproducible.sh [--profile PROFILE] [PIPE …]    the profile image and all pipes if not given
+#   ci/bench/reproducible.sh [--short] [PIPE …]    all pipes if not given
+#   --short    without the optimiser, which is most of the time; paths, dates and what build scripts write are the same
 # It needs cargo, git, 8 GB of disk, and takes as long as two builds without any cache: half an hour for all pipes on two
-# cores, some minutes for oidc-migrate. With --profile dev it says the same of paths and times, though not of the optimiser.
+# cores, some minutes for oidc-migrate.
 # cargo-auditable, which writes the list of crates into a binary, is installed once, in the version of the Dockerfile.
 set -euo pipefail
 pipes=()
 profile=image
 while [ $# -gt 0 ]; do
   case "$1" in
-    --profile) profile=$2; shift 2 ;;
+    --short) profile=dev; shift ;;
     [a-z]*) pipes+=("$1"); shift ;;
     *) sed -n '2,7s/^# //p' "$0"; [ "$1" = --help ] && exit 0 || exit 1 ;;
   esac
@@ -35,7 +36,11 @@ tools=$target/tools-cargo-auditable-$auditable
 registry=$(realpath -- "${CARGO_HOME:-$HOME/.cargo}")/registry/src
 host=$(rustc -vV | sed -n 's/^host: //p')
 folder=$profile
-[ "$profile" != dev ] || folder=debug
+if [ "$profile" = dev ]; then
+  folder=debug
+  # As in an image, which has none.
+  export CARGO_PROFILE_DEV_DEBUG=false
+fi
 
 places=("$root/one" "$root/quite/another directory")
 for place in "${places[@]}"; do

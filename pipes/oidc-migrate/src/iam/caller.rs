@@ -5,6 +5,7 @@ use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::Client as Sts;
+use aws_sdk_sts::config::Builder;
 use aws_types::region::Region;
 use shared::aws::AwsSettings;
 use shared::{Environment, Explain, Failure, Faults, SdkConfig, configure, known_variables};
@@ -46,7 +47,9 @@ impl Caller {
         } else {
             of_profile(&environment, pipe).await?
         };
-        let answer = Sts::new(&config).get_caller_identity().send().await;
+        let settings = shared::watched!(Builder::from(&config));
+        let sts = Sts::from_conf(settings.build());
+        let answer = sts.get_caller_identity().send().await;
         let answer = answer.explain("could not ask STS who this is", "sts:GetCallerIdentity").map_err(|failure| {
             failure.fact("credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the profile of AWS_PROFILE; for one with single sign-on: eval \"$(aws configure export-credentials --format env)\"")
         })?;
