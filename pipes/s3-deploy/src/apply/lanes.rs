@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -27,8 +28,15 @@ const OBJECTS: usize = 500;
 /// The lanes beside the one that every run has, its own thread.
 pub struct Lanes {
     others: Vec<mpsc::UnboundedSender<Order>>,
-    /// Requests under way in each lane.
-    concurrency: usize,
+    at_once: AtOnce,
+}
+
+/// How many requests each lane may have under way.
+#[derive(Clone, Copy)]
+struct AtOnce {
+    most: usize,
+    /// So many lanes do as many each.
+    lanes: usize,
 }
 
 /// A phase for a lane. When nobody waits for the answer any more, the run has ended.
@@ -47,19 +55,19 @@ impl Lanes {
     /// When the system gives no thread.
     pub fn start(objects: usize, concurrency: usize) -> Result<Self, Failure> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = cores
+        let lanes = cores
             .min(MOST)
             .min(concurrency)
             .min(objects / OBJECTS)
             .max(1);
-        let concurrency = concurrency.div_ceil(count);
-        let others = (1..count).map(|_| start_one(concurrency)).collect();
+        let at_once = AtOnce {
+            most: concurrency.div_ceil(lanes),
+            lanes,
+        };
+        let others = (1..lanes).map(|_| start_one(at_once)).collect();
         let others: std::io::Result<Vec<_>> = others;
         others
-            .map(|others| Self {
-                others,
-                concurrency,
-            })
+            .map(|others| Self { others, at_once })
             .map_err(|error| Failure::new(format!("could not start a thread: {error}")))
     }
 
@@ -76,7 +84,7 @@ impl Lanes {
             let _ = lane.send(Order { work, done });
             answers.push(answer);
         }
-        let mut failures = work.lane(self.concurrency, true).await;
+        let mut failures = work.lane(self.at_once, true).await;
         for answer in answers {
             let failed = answer
                 .await
@@ -87,22 +95,22 @@ impl Lanes {
     }
 }
 
-fn start_one(concurrency: usize) -> std::io::Result<mpsc::UnboundedSender<Order>> {
+fn start_one(at_once: AtOnce) -> std::io::Result<mpsc::UnboundedSender<Order>> {
     let (orders, receiver) = mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     std::thread::Builder::new()
         .name("lane".to_owned())
-        .spawn(move || runtime.block_on(follow(receiver, concurrency)))?;
+        .spawn(move || runtime.block_on(follow(receiver, at_once)))?;
     Ok(orders)
 }
 
 /// Works until the run drops its end of `orders`, or of an answer.
-async fn follow(mut orders: mpsc::UnboundedReceiver<Order>, concurrency: usize) {
+async fn follow(mut orders: mpsc::UnboundedReceiver<Order>, at_once: AtOnce) {
     while let Some(Order { work, mut done }) = orders.recv().await {
         tokio::select! {
-            answer = work.lane(concurrency, false) => drop(done.send(answer)),
+            answer = work.lane(at_once, false) => drop(done.send(answer)),
             () = done.closed() => return,
         }
     }
@@ -151,9 +159,10 @@ impl Work {
         }
     }
 
-    /// Does what is left, with at most `concurrency` requests under way, until there is nothing or something failed.
-    async fn lane(&self, concurrency: usize, is_own: bool) -> Done {
-        let pace = Pace::new(concurrency, self.bucket.slow_downs());
+    /// Does what is left, with as many requests under way as `at_once` and the pace allow, until there is nothing or something failed.
+    async fn lane(&self, at_once: AtOnce, is_own: bool) -> Done {
+        let AtOnce { most, lanes } = at_once;
+        let pace = Pace::new(most, lanes, self.bucket.slow_downs());
         let pace = RefCell::new((pace, Load::new()));
         let done = RefCell::new(Done::default());
         let under_way = Cell::new(0);
@@ -186,6 +195,7 @@ impl Work {
     ) {
         let mut next = Some(action);
         while let Some(action) = next {
+            let began = Instant::now();
             match self.act(action).await {
                 Ok(entry) => {
                     self.progress.add(entry.size);
@@ -199,7 +209,8 @@ impl Work {
                 }
             }
             let (pace, load) = &mut *pace.borrow_mut();
-            pace.answered(self.bucket.slow_downs(), load.is_saturated());
+            let took = began.elapsed();
+            pace.answered(took, self.bucket.slow_downs(), load.is_saturated());
             next = (pace.limit() == under_way.get())
                 .then(|| self.next(is_own))
                 .flatten();
