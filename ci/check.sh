@@ -95,5 +95,5 @@ step "the same bytes in any directory"
 ci/bench/reproducible.sh --short oidc-migrate
 
 step "the sum of the tests"
-awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6; skipped += $12 }
+awk -v skipped="$skipped" '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
   END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$results"

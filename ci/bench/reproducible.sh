@@ -38,8 +38,9 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 folder=$profile
 if [ "$profile" = dev ]; then
   folder=debug
-  # As in an image, which has none.
-  export CARGO_PROFILE_DEV_DEBUG=false
+  # As in an image, and all of it saves time.
+  export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_DEV_DEBUG_ASSERTIONS=false \
+    CARGO_PROFILE_DEV_OVERFLOW_CHECKS=false CARGO_PROFILE_DEV_PANIC=abort CARGO_PROFILE_DEV_STRIP=true
 fi
 
 places=("$root/one" "$root/quite/another directory")
