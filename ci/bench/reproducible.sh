@@ -44,20 +44,14 @@ if [ "$profile" = dev ]; then
 fi
 
 places=("$root/one" "$root/quite/another directory")
-builds=()
-# Side by side: each waits for its linker, or for one large crate, a good part of its time.
 for place in "${places[@]}"; do
   mkdir -p "$place"
   git archive "$revision" | tar -x -C "$place"
   # The flags and the date of the Dockerfile. Encoded, since a directory may have a blank in its name.
   flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
   printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
-  (cd "$place" && exec env -u RUSTFLAGS SOURCE_DATE_EPOCH=0 PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
-    cargo auditable build --locked --quiet --profile "$profile" "${packages[@]}" --bins --target "$host") &
-  builds+=($!)
-done
-for build in "${builds[@]}"; do
-  wait "$build" || { wait; echo "a build failed"; exit 1; }
+  (cd "$place" && env -u RUSTFLAGS SOURCE_DATE_EPOCH=0 PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
+    cargo auditable build --locked --quiet --profile "$profile" "${packages[@]}" --bins --target "$host")
 done
 
 for pipe in "${pipes[@]}"; do

@@ -282,9 +282,10 @@ def main():
     parser.add_argument("--peers", required=True, type=lambda text: text.split(","))
     parser.add_argument("--latency", type=lambda text: [int(number) for number in text.split(",") if number])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int)
     parser.add_argument("--priority", action="store_true")
     options = parser.parse_args()
+    options.repeats = options.repeats or (1 if options.quick else 3)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended early"))
     if options.priority:
         take_priority()

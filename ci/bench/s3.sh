@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Deploys the same trees with our pipe and with its peers to the same server, and prints a table: time, memory,
 # requests, whether the bucket equals the tree, and ratios to ours. The table is also left in target/bench/s3.md.
-#   ci/bench/s3.sh [--loads A,B,C,D,D-no-md5,E,T] [--latency 0,20] [--peers ours,s5cmd,rclone,aws] [--quick] [--repeats N]
+#   ci/bench/s3.sh [--loads A,B,C,D,D-no-md5,E,T] [--latency 0,20] [--peers ours,s5cmd,rclone,aws] [--quick] …
 #   ci/bench/s3.sh --ours-only [--binary PATH] …    our rows only, of another binary if one is given
-#   --quick      one run each, and none that takes over a minute; `--quick --repeats 3` gives medians of three without those
+#   --quick      one run each, and none that takes over a minute
+#   --repeats N  the median of N runs of what takes less than 15 s, also with --quick; 3 if not given
 #   --priority   before all other work of this machine, which then waits (for root)
 # It needs cargo and python3, an otherwise idle machine, 10 GiB of memory and 3 GB of disk: the trees (made from a seed,
 # see make_load.py) stay in target/bench/loads for the next time. The full table takes about half an hour.
 set -euo pipefail
-usage() { sed -n '2,9s/^# //p' "$0"; }
+usage() { sed -n '2,10s/^# //p' "$0"; }
 
 loads=A,B,C,D,D-no-md5,E,T
 peers=ours,s5cmd,rclone,aws
@@ -23,7 +24,7 @@ while [ $# -gt 0 ]; do
     --binary) binary=$(realpath -- "$2"); shift 2 ;;
     --priority) arguments+=(--priority); shift ;;
     --repeats) arguments+=(--repeats "$2"); shift 2 ;;
-    --quick) arguments+=(--quick --repeats 1); shift ;;
+    --quick) arguments+=(--quick); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "unknown option $1"; usage; exit 1 ;;
   esac

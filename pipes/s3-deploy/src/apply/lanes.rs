@@ -159,7 +159,8 @@ impl Work {
         }
     }
 
-    /// Does what is left, with as many requests under way as `at_once` and the pace allow, until there is nothing or something failed.
+    /// Does what is left, with as many requests under way as `at_once` and the pace allow, until there is nothing or
+    /// something failed.
     async fn lane(&self, at_once: AtOnce, is_own: bool) -> Done {
         let AtOnce { most, lanes } = at_once;
         let pace = Pace::new(most, lanes, self.bucket.slow_downs());

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 const FIRST: usize = 64;
 const LEAST: usize = 4;
 /// So many keep a lane busy, however near S3 is.
-const NEAR: usize = 8;
+const ENOUGH_NEARBY: usize = 8;
 /// No deploy is to write faster, in objects a second: it is far above what S3 takes, and what a processor can send.
 const RATE: u128 = 12_800;
 /// Long enough to see a round of answers from nearby.
@@ -79,7 +79,7 @@ impl Pace {
     fn enough(&self) -> usize {
         let together = self.fastest.as_micros().saturating_mul(RATE) / 1_000_000;
         let enough = usize::try_from(together).unwrap_or(usize::MAX) / self.lanes;
-        enough.max(NEAR).min(self.most)
+        enough.max(ENOUGH_NEARBY).min(self.most)
     }
 }
 
