@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -60,7 +61,8 @@ class Runner(unittest.TestCase):
 
             text = self.run_pipeline("custom.deploy", f"{images}:/images.tar:ro")
 
-            self.assertIn("Pipeline 'custom.deploy': Successful", text)
+            if "Pipeline 'custom.deploy': Successful" not in text:
+                self.fail(f"the step ended with:\n{end_of_step(text)}")
             self.assertEqual(account.keys(), ["docs/assets/mit Leerzeichen.css", "docs/index.html"])
             container = account.container()
             self.assertRegex(container["image"], "^web:[1-9][0-9]*$")
@@ -85,6 +87,11 @@ class Runner(unittest.TestCase):
         if "Successful" not in text:
             print(text)
         return text
+
+
+def end_of_step(text: str) -> str:
+    """The last lines before the runner took its containers down."""
+    return "\n".join(re.split(r"^.*teardown", text, maxsplit=1, flags=re.MULTILINE)[0].splitlines()[-20:])
 
 
 def forget_caches() -> None:
