@@ -2,7 +2,7 @@
 # Builds the binaries of pipes twice as their images have them, from copies of the committed files in two directories of
 # other names and depths, with nothing in common but the downloaded crates, and compares every byte.
 #   ci/bench/reproducible.sh [--short] [PIPE …]    all pipes if not given
-#   --short    without the optimiser, which is most of the time; paths, dates and what build scripts write are the same
+#   --short    without the optimiser, and the crates that are no part of this workspace are built once: minutes
 # It needs cargo, git, 8 GB of disk, and takes as long as two builds without any cache: half an hour for all pipes on two
 # cores, some minutes for oidc-migrate.
 # cargo-auditable, which writes the list of crates into a binary, is installed once, in the version of the Dockerfile.
@@ -44,11 +44,19 @@ if [ "$profile" = dev ]; then
 fi
 
 places=("$root/one" "$root/quite/another directory")
+# The flags and the date of the Dockerfile. Encoded, since a directory may have a blank in its name. The same in both
+# places, or else cargo would build all crates again.
+flags=(-Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates")
+for place in "${places[@]}"; do flags+=("--remap-path-prefix=$place=."); done
+flags=$(printf '%s\x1f' "${flags[@]}")
 for place in "${places[@]}"; do
   mkdir -p "$place"
   git archive "$revision" | tar -x -C "$place"
-  # The flags and the date of the Dockerfile. Encoded, since a directory may have a blank in its name.
-  flags=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs "--remap-path-prefix=$registry=crates" "--remap-path-prefix=$place=.")
+  if [ "$profile" = dev ] && [ -d "${places[0]}/target" ]; then
+    cp -a "${places[0]}/target" "$place"
+    mapfile -t own < <(cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version"' | cut -d '"' -f 4)
+    (cd "$place" && cargo clean --quiet --locked --target "$host" --target-dir target "${own[@]/#/--package=}")
+  fi
   printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
   (cd "$place" && env -u RUSTFLAGS SOURCE_DATE_EPOCH=0 PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \
     cargo auditable build --locked --quiet --profile "$profile" "${packages[@]}" --bins --target "$host")
