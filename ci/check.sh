@@ -86,10 +86,10 @@ step "faults"
 ci/bench/faults.sh --short | tee -a "$results"
 
 step "killed runs"
-KILLED_RUNS=3 ci/bench/killed.sh | tee -a "$results"
+KILLED_RUNS=6 ci/bench/killed.sh | tee -a "$results"
 
 step "load, by the program of the tests"
-ci/bench/load.sh --binary "${CARGO_TARGET_DIR:-target}/debug/s3-deploy" --keys 1000,3000 --large 1
+ci/bench/load.sh --binary "${CARGO_TARGET_DIR:-target}/debug/s3-deploy" --keys 1000,5000 --large 1
 
 step "the same bytes in any directory"
 ci/bench/reproducible.sh --short oidc-migrate

@@ -53,9 +53,9 @@ for place in "${places[@]}"; do
   mkdir -p "$place"
   git archive "$revision" | tar -x -C "$place"
   if [ "$profile" = dev ] && [ -d "${places[0]}/target" ]; then
+    # Cargo takes the workspace's own crates for built as well: it knows them by their place in the workspace.
     cp -a "${places[0]}/target" "$place"
-    mapfile -t own < <(cargo metadata --locked --no-deps --format-version 1 | grep -o '"name":"[^"]*","version"' | cut -d '"' -f 4)
-    (cd "$place" && cargo clean --quiet --locked --target "$host" --target-dir target "${own[@]/#/--package=}")
+    (cd "$place" && cargo clean --quiet --locked --workspace --target "$host" --target-dir target)
   fi
   printf '== %s in %s\n' "${pipes[*]}" "${place#"$root/"}" >&2
   (cd "$place" && env -u RUSTFLAGS SOURCE_DATE_EPOCH=0 PATH="$tools/bin:$PATH" CARGO_ENCODED_RUSTFLAGS="${flags%?}" CARGO_TARGET_DIR="$place/target" \

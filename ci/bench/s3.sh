@@ -4,7 +4,7 @@
 #   ci/bench/s3.sh [--loads A,B,C,D,D-no-md5,E,T] [--latency 0,20] [--peers ours,s5cmd,rclone,aws] [--quick] …
 #   ci/bench/s3.sh --ours-only [--binary PATH] …    our rows only, of another binary if one is given
 #   --quick      one run each, and none that takes over a minute
-#   --repeats N  the median of N runs of what takes less than 15 s, also with --quick; 3 if not given
+#   --repeats N  the median of N runs of what takes less than 15 s, also with --quick; 3 without it
 #   --priority   before all other work of this machine, which then waits (for root)
 # It needs cargo and python3, an otherwise idle machine, 10 GiB of memory and 3 GB of disk: the trees (made from a seed,
 # see make_load.py) stay in target/bench/loads for the next time. The full table takes about half an hour.
