@@ -5,6 +5,7 @@ at its address on the engine's bridge, which nothing outside of this run reaches
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -25,6 +26,10 @@ HELPERS = [
     "docker-public.packages.atlassian.com/sox/atlassian/bitbucket-pipelines-docker-daemon:v25.0.5-tlsfalse-prod-stable",
 ]
 FOLDER = ROOT / "ci" / "images" / "runner"
+#: What the step prints before any pipe runs, if it cannot reach the local AWS.
+UNREACHED = "the step does not reach the local AWS"
+#: How many local AWS, each at another address, are tried for a step that reaches one.
+PLACES = 3
 NAMES = ["s3-deploy", "ecs-deploy", "lambda-deploy", "oidc-migrate"]
 
 
@@ -48,20 +53,23 @@ class Runner(unittest.TestCase):
         return project
 
     def test_a_pipeline_with_every_pipe(self):
-        with local_aws() as endpoint:
-            account = Account(endpoint)
-            account.service()
-            account.function()
-            images = self.folder / "images.tar"
-            docker("save", "--output", str(images), *(Image(name).name for name in NAMES))
-            variables = account.step | {"NAME": account.name}
-            del variables["BITBUCKET_BUILD_NUMBER"]
-            (self.folder / "step.env").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
-
-            text = self.run_pipeline("custom.deploy", f"{images}:/images.tar:ro")
+        images = self.folder / "images.tar"
+        docker("save", "--output", str(images), *(Image(name).name for name in NAMES))
+        project = self.project()
+        with contextlib.ExitStack() as running:
+            for _ in range(PLACES):
+                aws = running.enter_context(local_aws())
+                account = Account(aws.endpoint)
+                account.service()
+                account.function()
+                text = self.run_pipeline("custom.deploy", project, account, f"{images}:/images.tar:ro")
+                # No pipe has run then; those that stay running keep the next one from getting the same address.
+                if UNREACHED not in text.splitlines():
+                    break
+                print(f"{UNREACHED}\n{aws.state()}\n{end_of_step(text)}")
 
             if "Pipeline 'custom.deploy': Successful" not in text:
-                self.fail(f"the step ended with:\n{end_of_step(text)}")
+                self.fail(f"the step ended with:\n{end_of_step(text)}\n\nthe local AWS:\n{aws.state()}")
             self.assertEqual(account.keys(), ["docs/assets/mit Leerzeichen.css", "docs/index.html"])
             container = account.container()
             self.assertRegex(container["image"], "^web:[1-9][0-9]*$")
@@ -73,11 +81,14 @@ class Runner(unittest.TestCase):
             token = account.step["BITBUCKET_STEP_OIDC_TOKEN"]
             self.assertNotIn(token, text.replace(f"BITBUCKET_STEP_OIDC_TOKEN={token}", ""))
 
-    def run_pipeline(self, name: str, volume: str) -> str:
+    def run_pipeline(self, name: str, project: pathlib.Path, account: Account, volume: str) -> str:
         """All that the runner printed; its exit code says nothing."""
+        variables = account.step | {"NAME": account.name}
+        del variables["BITBUCKET_BUILD_NUMBER"]
+        (self.folder / "step.env").write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
         home = self.folder / "home"
-        home.mkdir()
-        command = [ROOT / "target/tools/bin/pipeline-runner", "run", name, "--no-color", f"--repository-path={self.project()}",
+        home.mkdir(exist_ok=True)
+        command = [ROOT / "target/tools/bin/pipeline-runner", "run", name, "--no-color", f"--repository-path={project}",
                    f"--env-file={self.folder / 'step.env'}", f"--volume={volume}"]  # fmt: skip
         environment = {name: os.environ[name] for name in ("PATH", "DOCKER_HOST") if name in os.environ}
         environment |= {"HOME": str(home), "NO_COLOR": "1", "USER": "sample"}
@@ -90,7 +101,7 @@ class Runner(unittest.TestCase):
 
 def end_of_step(text: str) -> str:
     """The last lines before the runner took its containers down."""
-    return "\n".join(text.partition("Executing teardown")[0].splitlines()[-25:])
+    return "\n".join(text.partition("Executing teardown")[0].splitlines()[-40:])
 
 
 def forget_caches() -> None:
@@ -100,20 +111,34 @@ def forget_caches() -> None:
         docker("volume", "rm", *caches)
 
 
+@dataclasses.dataclass
+class LocalAws:
+    """The local AWS in a container, at its address on the engine's bridge."""
+
+    container: str
+    endpoint: str
+
+    def state(self) -> str:
+        """All that may tell why it was not reached."""
+        shown = "{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        every = docker("ps", "--all", "--quiet").text.split()
+        return docker("inspect", f"--format={shown}", *every).text + docker("logs", "--tail=20", self.container).text
+
+
 @contextlib.contextmanager
 def local_aws():
-    """The local AWS in a container; gives its endpoint on the engine's bridge."""
-    name = f"images-aws-{os.getpid()}"
+    """Gives one that answers. It is not `--rm`: of one that ended by itself the end can still be read."""
+    name = f"images-aws-{os.getpid()}-{time.time_ns()}"
     with tempfile.TemporaryDirectory() as context:
         for file in (FOLDER / "Dockerfile", ROOT / "ci" / "local-aws.lock"):
             shutil.copy(file, context)
         docker_build(context)
-    docker("run", "--detach", "--rm", f"--name={name}", "images-aws")
+    docker("run", "--detach", f"--name={name}", "images-aws")
     try:
         networks = json.loads(docker("inspect", "--format={{json .NetworkSettings.Networks}}", name).text)
         endpoint = f"http://{networks['bridge']['IPAddress']}:4566"
         wait_for(endpoint, name)
-        yield endpoint
+        yield LocalAws(name, endpoint)
     finally:
         docker("rm", "--force", name)
 
