@@ -4,6 +4,7 @@
 mod listing;
 mod own;
 mod pace;
+mod part_reader;
 mod parts;
 mod upload;
 

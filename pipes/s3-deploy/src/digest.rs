@@ -79,6 +79,36 @@ pub fn crc64nvme_of(file: LocalFile<'_>) -> Result<u64, Failure> {
     Ok(crc.finalize())
 }
 
+/// The CRC64NVME of bytes that have `first`, followed by `length` bytes that have `second`: made of the two alone, so that
+/// what has a checksum for each part need not be read again for one of all.
+pub fn crc64nvme_of_both(first: u64, second: u64, length: u64) -> u64 {
+    // A CRC is the remainder of a polynomial, and bytes that follow shift it by x^8 each. The highest bit is that of x^0.
+    let (mut shifted, mut step) = (first, 1 << (63 - 8));
+    let mut left = length;
+    while left > 0 {
+        if left & 1 == 1 {
+            shifted = product(shifted, step);
+        }
+        step = product(step, step);
+        left >>= 1;
+    }
+    shifted ^ second
+}
+
+/// Of two remainders of CRC64NVME, modulo its polynomial. NVM Express NVM Command Set Specification, 5.2.1.3.4.
+fn product(mut one: u64, mut other: u64) -> u64 {
+    const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
+    let mut product = 0;
+    while one != 0 {
+        if one >> 63 == 1 {
+            product ^= other;
+        }
+        one <<= 1;
+        other = (other >> 1) ^ (POLYNOMIAL * (other & 1));
+    }
+    product
+}
+
 /// The ETag that an upload of this file in parts of each of `sizes` would have: the MD5 of the parts' MD5s.
 ///
 /// # Errors
@@ -185,11 +215,16 @@ pub fn check_unchanged(file: LocalFile<'_>, open: &File, read: u64) -> Result<()
     if read == file.size && metadata.len() == file.size && modified(&metadata) == file.modified {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(changed(&file.path()))
+}
+
+/// The error for a file that is no longer the one that was walked.
+pub fn changed(path: &Path) -> Failure {
+    Failure::new(format!(
         "could not upload `{}`: it changed while it was read",
-        file.path().display()
+        path.display()
     ))
-    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts"))
+    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts")
 }
 
 /// The error for a file that could be read when the directory was walked and now cannot.
@@ -238,6 +273,21 @@ mod tests {
             whole(&[front, back]),
             crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, &large)
         );
+    }
+
+    #[test]
+    fn the_crc_of_all_is_made_of_those_of_its_parts() {
+        let crc = |bytes: &[u8]| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes);
+        let all: Vec<u8> = (0..=250).cycle().take(9_000_001).collect();
+        for cut in [0, 1, 7, 8, 4096, 8 << 20, 9_000_000, 9_000_001] {
+            let (front, back) = all.split_at(cut);
+            let both = crc64nvme_of_both(crc(front), crc(back), back.len() as u64);
+            assert_eq!(both, crc(&all), "cut at {cut}");
+        }
+        let parts = all.chunks(1 << 20).fold(0, |before, part| {
+            crc64nvme_of_both(before, crc(part), part.len() as u64)
+        });
+        assert_eq!(parts, crc(&all));
     }
 
     #[test]

@@ -1,28 +1,24 @@
-//! Uploading a large file in parts: read once, in order, with several parts under way, and whatever happens no part is
+//! Uploading a large file in parts: several are under way while the next one is read, and whatever happens no part is
 //! left behind that nobody can name: what a run that was killed left of a key is aborted by the next one that uploads it.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
-use std::io::Read;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumType, CompletedMultipartUpload, CompletedPart};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, StreamExt};
 use shared::{Failure, Journal, Refusal};
 
+use super::part_reader::{Part, PartReader};
 use super::upload::{Wish, entry, room_for, timeouts, upload_failed, with_headers, without_etag};
 use super::{Bucket, settle};
 use crate::digest;
 use crate::manifest::Entry;
 use crate::objects::{Object, Site, content_id};
 
-/// The size of a part; more only where 10,000 of them are not enough.
-const PART: u64 = 8 << 20;
-/// The most parts of an upload.
-const PARTS: u64 = 10_000;
 /// Parts of one file under way at once.
 const PARTS_AT_ONCE: usize = 6;
 
@@ -140,51 +136,24 @@ impl Bucket {
                 wish.key
             )));
         };
-        let path = file.path();
-        let mut open =
-            std::fs::File::open(&path).map_err(|error| digest::unreadable(&path, &error))?;
-        let part_size = PART.max(file.size.div_ceil(PARTS).next_multiple_of(1 << 20));
-        let mut fingerprint = blake3::Hasher::new();
-        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
-        let mut sending = FuturesUnordered::new();
+        let reader = PartReader::open(file)?;
+        let parts = stream::unfold(&reader, async |reader| {
+            let room = room_for(reader.next_length()?);
+            let room = self.bodies.acquire_many(room).await;
+            Some(((reader.next().await, room), reader))
+        });
+        let sent = parts.map(async |(part, _room)| self.send_part(wish, id, part?).await);
+        // Those under way go on while there is no room for the next one: it is they that make room.
+        let mut sent = pin!(sent.buffer_unordered(PARTS_AT_ONCE));
         let mut done = Vec::new();
-        let mut read = 0;
-        let mut number = 0;
-        loop {
-            let length = part_size.min(file.size - read);
-            let room = self.bodies.clone().acquire_many_owned(room_for(length));
-            let has_more = read < file.size && sending.len() < PARTS_AT_ONCE;
-            // Parts under way go on while there is no room for the next one: it is they that make room.
-            let room = tokio::select! {
-                Some(part) = sending.next() => {
-                    done.push(part?);
-                    continue;
-                }
-                room = room, if has_more => room,
-                else => break,
-            };
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-            open.read_exact(&mut bytes)
-                .map_err(|error| match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => changed(&path),
-                    _ => digest::unreadable(&path, &error),
-                })?;
-            fingerprint.update(&bytes);
-            crc.update(&bytes);
-            read += length;
-            number += 1;
-            sending.push(async move {
-                let part = self.send_part(wish, id, number, bytes).await;
-                drop(room);
-                part
-            });
+        while let Some(part) = sent.next().await {
+            done.push(part?);
         }
-        digest::check_unchanged(file, &open, read)?;
+        let whole = reader.finish(file)?;
         done.sort_by_key(|part| part.part_number);
         let pending = journal.begin("upload", &wish.key);
         // S3 compares it with what it makes of the parts' own; other stores know only checksums of checksums.
-        let whole =
-            (self.checksums && self.is_aws).then(|| STANDARD.encode(crc.finalize().to_be_bytes()));
+        let crc64nvme = (self.checksums && self.is_aws).then(|| encoded(whole.crc64nvme));
         let answer = self
             .client
             .complete_multipart_upload()
@@ -197,7 +166,7 @@ impl Bucket {
                     .build(),
             )
             .set_checksum_type(self.checksums.then_some(ChecksumType::FullObject))
-            .set_checksum_crc64_nvme(whole)
+            .set_checksum_crc64_nvme(crc64nvme)
             .send()
             .await;
         match answer {
@@ -206,7 +175,7 @@ impl Bucket {
                     return Err(without_etag(&wish.key));
                 }
                 pending.done("uploaded", &wish.key);
-                let content = content_id(digest::short(&fingerprint.finalize()), object.shape);
+                let content = content_id(whole.fingerprint, object.shape);
                 Ok(entry(wish, file.size, answer.e_tag, content))
             }
             Err(error) => {
@@ -217,25 +186,19 @@ impl Bucket {
         }
     }
 
-    async fn send_part(
-        &self,
-        wish: &Wish,
-        id: &str,
-        number: i32,
-        bytes: Vec<u8>,
-    ) -> Result<CompletedPart, Failure> {
-        let timeouts = timeouts(bytes.len() as u64);
-        let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&bytes)));
+    async fn send_part(&self, wish: &Wish, id: &str, part: Part) -> Result<CompletedPart, Failure> {
+        let timeouts = timeouts(part.bytes.len() as u64);
+        let md5 = (!self.checksums).then(|| STANDARD.encode(digest::etag(&part.bytes)));
         let answer = self
             .client
             .upload_part()
             .bucket(&self.destination.bucket)
             .key(&wish.key)
             .upload_id(id)
-            .part_number(number)
+            .part_number(part.number)
             .set_content_md5(md5)
-            .set_checksum_algorithm(self.checksum())
-            .body(ByteStream::from(bytes))
+            .set_checksum_crc64_nvme(self.checksums.then(|| encoded(part.crc64nvme)))
+            .body(ByteStream::from(part.bytes))
             .customize()
             .disable_payload_signing()
             .config_override(timeouts)
@@ -243,17 +206,14 @@ impl Bucket {
             .await
             .map_err(|error| upload_failed(&Refusal::from(&error), wish))?;
         Ok(CompletedPart::builder()
-            .part_number(number)
+            .part_number(part.number)
             .set_e_tag(answer.e_tag)
             .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
             .build())
     }
 }
 
-fn changed(path: &std::path::Path) -> Failure {
-    Failure::new(format!(
-        "could not upload `{}`: it changed while it was read",
-        path.display()
-    ))
-    .hint("something still writes to LOCAL_PATH; let the build end before the pipe starts")
+/// A checksum as S3 writes it. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
+fn encoded(crc: u64) -> String {
+    STANDARD.encode(crc.to_be_bytes())
 }
