@@ -1,8 +1,6 @@
 //! Whether an object is what it should be: from the wished object, the listing's line and the manifest's entry to a
 //! verdict, by the cheapest proof first. Times play no part, since a fresh checkout has new ones. Pure but for reading files.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use shared::Failure;
 
 use crate::compress::compress;
@@ -125,7 +123,7 @@ pub fn crc64nvme_of(site: &Site, object: Object) -> Result<String, Failure> {
         }
         (_, Some(file)) => digest::crc64nvme_of(file)?,
     };
-    Ok(STANDARD.encode(crc.to_be_bytes()))
+    Ok(digest::crc64nvme_text(crc))
 }
 
 /// The bytes of an object that is not larger than what is read whole.

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 use shared::Failure;
 
@@ -77,6 +79,12 @@ pub fn crc64nvme_of(file: LocalFile<'_>) -> Result<u64, Failure> {
     let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
     read_through(file, |bytes| crc.update(bytes))?;
     Ok(crc.finalize())
+}
+
+/// A CRC64NVME in base64, as S3 has it in headers.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
+pub fn crc64nvme_text(crc: u64) -> String {
+    STANDARD.encode(crc.to_be_bytes())
 }
 
 /// The CRC64NVME of bytes that have `first`, followed by `length` bytes that have `second`: made of the two alone, so that

@@ -4,13 +4,12 @@
 use std::io;
 
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use shared::{Failure, Journal, Refusal, explained};
 
 use super::upload::encoded;
 use super::{Bucket, settle};
+use crate::digest;
 use crate::manifest::{self, Entry, Manifest};
 use crate::pieces::{self, Pieces, Streamed, Unreadable};
 
@@ -129,7 +128,7 @@ impl Bucket {
             .content_type("application/json")
             .set_if_match(if_match)
             .set_if_none_match(if_none_match)
-            .set_checksum_crc64_nvme(self.checksum().map(|_| STANDARD.encode(crc.to_be_bytes())))
+            .set_checksum_crc64_nvme(self.checksums.then(|| digest::crc64nvme_text(crc)))
             .body(body(pieces, length))
             .send()
             .await;

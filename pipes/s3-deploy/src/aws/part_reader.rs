@@ -106,8 +106,7 @@ impl State {
 
     fn next(&mut self) -> Result<Part, Failure> {
         let length = self.next_length();
-        // One more than the part, or the reader would make room for the byte that it looks for behind it.
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         (&self.open)
             .take(length)
             .read_to_end(&mut bytes)

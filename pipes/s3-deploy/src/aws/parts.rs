@@ -153,7 +153,8 @@ impl Bucket {
         done.sort_by_key(|part| part.part_number);
         let pending = journal.begin("upload", &wish.key);
         // S3 compares it with what it makes of the parts' own; other stores know only checksums of checksums.
-        let crc64nvme = (self.checksums && self.is_aws).then(|| encoded(whole.crc64nvme));
+        let crc64nvme =
+            (self.checksums && self.is_aws).then(|| digest::crc64nvme_text(whole.crc64nvme));
         let answer = self
             .client
             .complete_multipart_upload()
@@ -197,7 +198,10 @@ impl Bucket {
             .upload_id(id)
             .part_number(part.number)
             .set_content_md5(md5)
-            .set_checksum_crc64_nvme(self.checksums.then(|| encoded(part.crc64nvme)))
+            .set_checksum_crc64_nvme(
+                self.checksums
+                    .then(|| digest::crc64nvme_text(part.crc64nvme)),
+            )
             .body(ByteStream::from(part.bytes))
             .customize()
             .disable_payload_signing()
@@ -211,9 +215,4 @@ impl Bucket {
             .set_checksum_crc64_nvme(answer.checksum_crc64_nvme)
             .build())
     }
-}
-
-/// A checksum as S3 writes it. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
-fn encoded(crc: u64) -> String {
-    STANDARD.encode(crc.to_be_bytes())
 }
