@@ -30,6 +30,8 @@
 //! | conditional deletes | `aws_itself::a_delete_depends_on_the_object_being_what_was_listed` |
 //! | CRC64NVME on every upload | `aws_itself::uploads_go_to_the_host_of_the_bucket_with_a_checksum_in_place_of_a_signed_body` |
 //! | … over all parts of a large one | `aws_itself::the_parts_of_a_large_file_are_completed_with_the_checksum_of_all_of_it` |
+//! | large files in parts | `deploy::files_of_many_parts_arrive_whole` |
+//! | a million objects in bounded memory | `ci/bench/load.sh`, whose short form `ci/check.sh` runs |
 //! | parts never left behind | `safety::a_signal_in_the_middle_of_parts_leaves_none_behind` |
 //! | ACL, storage class | `deploy::the_given_headers_are_on_every_object` |
 //! | SSE, SSE-KMS, tags | `rules::encryption_tags_and_redirects_arrive` |
