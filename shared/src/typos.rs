@@ -99,8 +99,11 @@ pub fn unknown_variables(environment: &Environment, known: &[String]) -> Vec<Str
 }
 
 fn warning(name: &str, known: &[String]) -> Option<String> {
+    let letters = name.chars().count();
     let guess = known.iter().find(|each| {
-        each.len() >= SHORTEST_FOR_A_GUESS && strsim::damerau_levenshtein(each, name) == 1
+        each.len() >= SHORTEST_FOR_A_GUESS
+            && each.chars().count().abs_diff(letters) <= 1
+            && strsim::damerau_levenshtein(each, name) == 1
     });
     if let Some(guess) = guess {
         return Some(format!(

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
     if let Some(only) = PackageOnly::new(environment)? {
-        return only.run();
+        return only.run().await;
     }
     let (config, access) = shared::configure::<Config>(environment, PIPE)?;
     let work = Box::pin(command(&config, access, environment, journal));

@@ -50,11 +50,17 @@ impl PackageOnly {
         }
     }
 
-    /// Packs.
+    /// Packs, on a thread of its own: however long a directory takes to walk, a signal ends it.
     ///
     /// # Errors
     /// When it cannot be deployed, or the archive cannot be written.
-    pub fn run(&self) -> Result<Outcome, Failure> {
+    pub async fn run(self) -> Result<Outcome, Failure> {
+        tokio::task::spawn_blocking(move || self.pack())
+            .await
+            .unwrap_or_else(|_| Err(Failure::new("could not pack: a thread ended early")))
+    }
+
+    fn pack(&self) -> Result<Outcome, Failure> {
         let origin = Origin {
             variable: "ZIP_FILE",
             path: &self.path,

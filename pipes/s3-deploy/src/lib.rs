@@ -67,6 +67,7 @@ pub fn main() -> ExitCode {
 
 async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Failure> {
     let (config, access) = shared::configure::<Config>(environment, PIPE)?;
+    let config = Arc::new(config);
     let build = Build::new(environment);
     match &config.command {
         Command::RollBack(target) => {
@@ -98,7 +99,7 @@ async fn run(environment: &Environment, journal: &Journal) -> Result<Outcome, Fa
 
 /// What one run deploys.
 struct Job<'a> {
-    config: &'a Config,
+    config: &'a Arc<Config>,
     root: &'a Path,
     share: Share,
     shard: Option<Shard>,
@@ -114,7 +115,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         build,
     } = job;
     tracing::info!("Starting deployment to S3...");
-    let mut site = prepare::site(config, root)?;
+    let mut site = prepare::site_beside(config, root).await?;
     let part_of = shards::site_id_if(share != Share::All, &site);
     if let Some(shard) = shard {
         let objects = site.objects.numbered().map(|(_, object)| object);
@@ -122,7 +123,11 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         site.objects = Objects::Listed(own);
     }
     let site = Arc::new(site);
-    let web = access.web()?;
+    let web = config
+        .site_url
+        .is_some()
+        .then(|| access.web())
+        .transpose()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -199,7 +204,8 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
 struct Ready {
     site: Arc<Site>,
     bucket: Bucket,
-    web: Web,
+    /// For a visit to SITE_URL.
+    web: Option<Web>,
     cdn: Cdn,
     distributions: Vec<Distribution>,
     live: Live,
@@ -255,12 +261,12 @@ async fn change(
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, &told, build.run(), config.timeout, journal)
         .await?;
-    if let Some(site_url) = &config.site_url {
+    if let (Some(site_url), Some(web)) = (&config.site_url, &web) {
         let again = untold
             .iter()
             .filter_map(|key| key.strip_prefix(&site.prefix));
         let pages = Expected::of_site(&site, &plan, &noted, again);
-        proof::check(&web, site_url, pages, config.site_timeout).await?;
+        proof::check(web, site_url, pages, config.site_timeout).await?;
     }
     bucket
         .delete(&plan.deletes, live.is_kept(), journal)

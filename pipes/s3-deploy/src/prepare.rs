@@ -2,6 +2,7 @@
 //! objects. All of it before the first request.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use shared::Failure;
 
@@ -18,11 +19,22 @@ use crate::wishes::Wishes;
 /// The Netlify files, at the root of the site; they are followed, not uploaded.
 const NETLIFY_FILES: [&str; 2] = ["_headers", "_redirects"];
 
-/// The site that `config` describes.
+/// The site that `config` describes, found on a thread of its own: however long a directory takes to walk, the deadline of
+/// the run holds, and a signal ends it.
 ///
 /// # Errors
 /// When the directory, a file in it, or one of the files with rules cannot be used.
-pub fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
+pub async fn site_beside(config: &Arc<Config>, root: &Path) -> Result<Site, Failure> {
+    let (config, root) = (Arc::clone(config), root.to_owned());
+    let preparing = tokio::task::spawn_blocking(move || site(&config, &root));
+    preparing.await.unwrap_or_else(|_| {
+        Err(Failure::new(
+            "could not read LOCAL_PATH: a thread ended early",
+        ))
+    })
+}
+
+fn site(config: &Config, root: &Path) -> Result<Site, Failure> {
     let rules = config.rules_file.as_deref().map(read_rules).transpose()?;
     let rules_name = config
         .rules_file

@@ -1,14 +1,16 @@
 //! LOCAL_PATH as a list of files in the order of their keys, in one text and a few bytes for each, so that a million
 //! fit into memory. Whatever cannot be uploaded is found here, before the first change, and every such file is named.
 
-use std::cmp::Ordering;
-use std::fs::{self, File};
+mod found;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use shared::Failure;
 use walkdir::{DirEntry, WalkDir};
 
+use self::found::Found;
 use crate::names::Names;
 
 /// S3's limit for a key, in bytes of UTF-8.
@@ -27,7 +29,7 @@ pub struct Tree {
 }
 
 /// A file as it was when the directory was walked, in 12 bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(Rust, packed(4))]
 struct State {
     size: u64,
@@ -84,6 +86,12 @@ impl Tree {
                     .hint("give the directory that holds the site"),
             );
         }
+        if inside.parent().is_none() {
+            return Err(Failure::new(format!(
+                "LOCAL_PATH `{shown}` is the whole machine, not a site"
+            ))
+            .hint("check the value: a variable in it may be empty"));
+        }
         let mut found = Found::default();
         let mut problems = Vec::new();
         let mut entries = WalkDir::new(root)
@@ -92,7 +100,7 @@ impl Tree {
             .into_iter();
         while let Some(entry) = entries.next() {
             let is_directory = entry.as_ref().is_ok_and(|entry| entry.file_type().is_dir());
-            if let Err(problem) = found.add(entry, (root, &inside), walk) {
+            if let Err(problem) = add(&mut found, entry, (root, &inside), walk) {
                 problems.push(problem);
                 // A link that leads out may lead to the whole machine.
                 if is_directory {
@@ -100,6 +108,7 @@ impl Tree {
                 }
             }
         }
+        problems.extend(found.open(root));
         if !problems.is_empty() {
             problems.sort();
             let files = if problems.len() == 1 {
@@ -113,7 +122,7 @@ impl Tree {
                 .take(NAMED_PROBLEMS)
                 .fold(failure, Failure::fact));
         }
-        if found.files.is_empty() {
+        if found.is_empty() {
             return Err(Failure::new(format!("LOCAL_PATH `{shown}` holds no files"))
                 .hint("a build that made nothing must not empty a site; look at the lines above the pipe"));
         }
@@ -159,163 +168,61 @@ impl Tree {
     }
 }
 
-/// The files as they are found: a name as its directory, which neighbours share, and the rest. The texts stand in pieces
-/// of which none has to grow.
-#[derive(Default)]
-struct Found {
-    texts: Vec<String>,
-    files: Vec<FoundFile>,
-}
-
-/// Bytes of a piece of text.
-const PIECE: usize = 1 << 20;
-
-#[derive(Clone, Copy)]
-#[repr(Rust, packed(4))]
-struct FoundFile {
-    state: State,
-    directory: Text,
-    name: Text,
-}
-
-/// A place in the texts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(Rust, packed(2))]
-struct Text {
-    start: u32,
-    length: u16,
-}
-
-impl Found {
-    fn add(
-        &mut self,
-        entry: walkdir::Result<DirEntry>,
-        (root, inside): (&Path, &Path),
-        walk: &Walk<'_>,
-    ) -> Result<(), String> {
-        let entry = entry.map_err(|error| unwalkable(&error))?;
-        let path = entry.path();
-        let problem = |why: &str| format!("`{}` {why}", path.display());
-        let name = path.strip_prefix(root).unwrap_or(path);
-        if name
-            .to_str()
-            .is_some_and(|name| !entry.file_type().is_dir() && !(walk.admits)(name))
-        {
+/// Takes `entry` if it belongs to the site, or says why it cannot be uploaded.
+fn add(
+    found: &mut Found,
+    entry: walkdir::Result<DirEntry>,
+    (root, inside): (&Path, &Path),
+    walk: &Walk<'_>,
+) -> Result<(), String> {
+    let entry = entry.map_err(|error| unwalkable(&error))?;
+    let path = entry.path();
+    let problem = |why: &str| format!("`{}` {why}", path.display());
+    let name = path.strip_prefix(root).unwrap_or(path);
+    if name
+        .to_str()
+        .is_some_and(|name| !entry.file_type().is_dir() && !(walk.admits)(name))
+    {
+        return Ok(());
+    }
+    if entry.path_is_symlink() {
+        if !walk.follow_links {
             return Ok(());
         }
-        if entry.path_is_symlink() {
-            if !walk.follow_links {
-                return Ok(());
-            }
-            let target = fs::canonicalize(path)
-                .map_err(|error| problem(&format!("is a link to nothing: {}", plain(&error))))?;
-            if !target.starts_with(inside) {
-                return Err(problem(&format!(
-                    "is a link that leaves LOCAL_PATH, to `{}`",
-                    target.display()
-                )));
-            }
-        }
-        let kind = entry.file_type();
-        if kind.is_dir() {
-            return Ok(());
-        }
-        if !kind.is_file() {
-            return Err(problem("is neither a file nor a directory"));
-        }
-        let name = name
-            .to_str()
-            .ok_or_else(|| problem("has a name that is not UTF-8, and S3 keys are"))?;
-        if name.chars().any(char::is_control) {
-            return Err(format!(
-                "`{}` has a control character in its name",
-                name.escape_default()
-            ));
-        }
-        let key_length = walk.prefix_length + name.len();
-        if key_length > LONGEST_KEY {
+        let target = fs::canonicalize(path)
+            .map_err(|error| problem(&format!("is a link to nothing: {}", plain(&error))))?;
+        if !target.starts_with(inside) {
             return Err(problem(&format!(
-                "has a key of {key_length} bytes, more than the {LONGEST_KEY} that S3 takes"
+                "is a link that leaves LOCAL_PATH, to `{}`",
+                target.display()
             )));
         }
-        // Opened, not only looked at: a file that may not be read has to be found before the first upload.
-        let metadata = File::open(path)
-            .and_then(|file| file.metadata())
-            .map_err(|error| problem(&format!("could not be read: {}", plain(&error))))?;
-        if metadata.len() > LARGEST_FILE {
-            return Err(problem("is larger than 5 TiB, the most that S3 takes"));
-        }
-        let too_many = || problem("is one file too many: 4 GiB of names");
-        let (directory, name) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
-        let shared = self.files.last().map(|last| last.directory);
-        let directory = match shared.filter(|shared| self.text(*shared) == directory) {
-            Some(shared) => shared,
-            None => self.keep(directory).ok_or_else(too_many)?,
-        };
-        let name = self.keep(name).ok_or_else(too_many)?;
-        self.files.push(FoundFile {
-            state: State {
-                size: metadata.len(),
-                modified: modified(&metadata),
-            },
-            directory,
-            name,
-        });
-        Ok(())
     }
-
-    /// Nothing if there is no place left.
-    fn keep(&mut self, text: &str) -> Option<Text> {
-        let has_room = |piece: &String| piece.len() + text.len() <= PIECE;
-        if !self.texts.last().is_some_and(has_room) {
-            self.texts.push(String::with_capacity(PIECE));
-        }
-        let number = self.texts.len() - 1;
-        let piece = self.texts.last_mut()?;
-        let start = u32::try_from(number * PIECE + piece.len()).ok()?;
-        piece.push_str(text);
-        Some(Text {
-            start,
-            length: u16::try_from(text.len()).ok()?,
-        })
+    let kind = entry.file_type();
+    if kind.is_dir() {
+        return Ok(());
     }
-
-    fn text(&self, text: Text) -> &str {
-        let start = text.start as usize;
-        let piece = &self.texts[start / PIECE];
-        &piece[start % PIECE..][..usize::from(text.length)]
+    if !kind.is_file() {
+        return Err(problem("is neither a file nor a directory"));
     }
-
-    fn compare(&self, one: FoundFile, other: FoundFile) -> Ordering {
-        let (name, other_name) = (self.text(one.name), self.text(other.name));
-        if one.directory == other.directory {
-            return name.cmp(other_name);
-        }
-        let (directory, other_directory) = (self.text(one.directory), self.text(other.directory));
-        let common = directory.len().min(other_directory.len());
-        let (start, rest) = directory.as_bytes().split_at(common);
-        let (other_start, other_rest) = other_directory.as_bytes().split_at(common);
-        start.cmp(other_start).then_with(|| {
-            let rest = rest.iter().chain(name.as_bytes());
-            rest.cmp(other_rest.iter().chain(other_name.as_bytes()))
-        })
+    let name = name
+        .to_str()
+        .ok_or_else(|| problem("has a name that is not UTF-8, and S3 keys are"))?;
+    if name.chars().any(char::is_control) {
+        return Err(format!(
+            "`{}` has a control character in its name",
+            name.escape_default()
+        ));
     }
-
-    fn sorted(mut self, root: &Path) -> Tree {
-        let mut files = std::mem::take(&mut self.files);
-        files.sort_unstable_by(|one, other| self.compare(*one, *other));
-        let mut names = Names::default();
-        for file in &files {
-            names.push(&[self.text(file.directory), self.text(file.name)].concat());
-        }
-        drop(self);
-        names.shrink();
-        Tree {
-            root: root.to_owned(),
-            names,
-            states: files.iter().map(|file| file.state).collect(),
-        }
+    let key_length = walk.prefix_length + name.len();
+    if key_length > LONGEST_KEY {
+        return Err(problem(&format!(
+            "has a key of {key_length} bytes, more than the {LONGEST_KEY} that S3 takes"
+        )));
     }
+    found
+        .push(name)
+        .ok_or_else(|| problem("is one file too many: 4 GiB of names"))
 }
 
 /// When a file was last written: the last 32 bits of the nanoseconds since 1970, which are other ones after any change;

@@ -70,6 +70,12 @@ fn local_path_has_to_be_a_directory_with_files() {
         ),
         ("file", "LOCAL_PATH `file` is not a directory"),
         ("empty", "LOCAL_PATH `empty` holds no files"),
+        // What `$BUILD/` is when the variable is empty.
+        ("/", "LOCAL_PATH `/` is the whole machine, not a site"),
+        (
+            "/usr/..",
+            "LOCAL_PATH `/usr/..` is the whole machine, not a site",
+        ),
     ] {
         let output = step
             .pipe()
