@@ -35,6 +35,7 @@ mod rollback;
 mod rules;
 mod shards;
 mod site_url;
+mod threads;
 mod tree;
 mod wishes;
 
@@ -135,9 +136,14 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         .observe(&config.distributions, &config.destination.bucket)
         .await?;
 
-    // The listing is fetched while the manifest is.
+    // The listing is fetched while the manifest is, which must not wait until all of it is read.
     let listing = Box::pin(bucket.list(observe::ranges(&site)));
-    let reading = Box::pin(Live::read(&bucket, config, build));
+    let reading = {
+        let (bucket, config, build) = (bucket.clone(), Arc::clone(config), build.clone());
+        threads::apart(Box::pin(async move {
+            Live::read(&bucket, &config, &build).await
+        }))
+    };
     let (listing, mut live) = live::beside(listing, reading).await?;
     let mut parts = Vec::new();
     if share == Share::Merge {

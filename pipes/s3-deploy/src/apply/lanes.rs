@@ -1,5 +1,5 @@
-//! The threads that write: each drives its own requests on its own connections, which costs less than handing requests
-//! between threads, and all take the next object from one list. A lane ends with the run that started it.
+//! The threads that write: each drives its own requests on its own connections, and all take the next object from one
+//! list. A lane ends with the run that started it.
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -19,6 +19,7 @@ use crate::entries::Noted;
 use crate::manifest::Entry;
 use crate::objects::Site;
 use crate::plan::{Action, Plan, Reason};
+use crate::threads;
 
 /// Lanes at the most: above this the network is the limit, not the processor.
 const MOST: usize = 4;
@@ -68,7 +69,7 @@ impl Lanes {
         let others: std::io::Result<Vec<_>> = others;
         others
             .map(|others| Self { others, at_once })
-            .map_err(|error| Failure::new(format!("could not start a thread: {error}")))
+            .map_err(|error| threads::no_thread(&error))
     }
 
     /// Does `work` in all lanes, and gives what failed in all of them.
@@ -97,12 +98,7 @@ impl Lanes {
 
 fn start_one(at_once: AtOnce) -> std::io::Result<mpsc::UnboundedSender<Order>> {
     let (orders, receiver) = mpsc::unbounded_channel();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    std::thread::Builder::new()
-        .name("lane".to_owned())
-        .spawn(move || runtime.block_on(follow(receiver, at_once)))?;
+    threads::start(move || follow(receiver, at_once))?;
     Ok(orders)
 }
 
