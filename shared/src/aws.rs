@@ -244,7 +244,8 @@ impl AwsSettings {
             .connect_timeout(CONNECT_TIMEOUT)
             .build();
         let sleep = SharedAsyncSleep::new(TokioSleep::new());
-        let connector = self.network()?.connector(Some(settings), Some(sleep));
+        let network = self.network()?;
+        let connector = move || network.connector(Some(settings), Some(sleep));
         let agent = self
             .app_name
             .as_ref()

@@ -1,6 +1,7 @@
 //! Pages as visitors get them: a plain GET by the same way as AWS is reached, with its proxy and certificates, but
 //! without credentials. Nothing is followed and nothing is retried here: who asks knows what an answer means.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
@@ -16,9 +17,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The web as a client without credentials sees it.
 #[derive(Debug)]
 pub struct Web {
-    connector: Connector,
+    /// Made for the first page: a run that visits none need not read the system's certificates for it.
+    connector: LazyLock<Connector, MakeConnector>,
     agent: String,
 }
+
+type MakeConnector = Box<dyn FnOnce() -> Connector + Send + Sync>;
 
 /// An answer of any status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +45,15 @@ impl Page {
 }
 
 impl Web {
-    pub(crate) const fn new(connector: Connector, agent: String) -> Self {
-        Self { connector, agent }
+    pub(crate) fn new(
+        connector: impl FnOnce() -> Connector + Send + Sync + 'static,
+        agent: String,
+    ) -> Self {
+        let connector: MakeConnector = Box::new(connector);
+        Self {
+            connector: LazyLock::new(connector),
+            agent,
+        }
     }
 
     /// GETs `url`, of whose body no more is read than one byte above `limit`. It asks for the body as it is, without

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use shared::{Environment, Failure, Faults, Field, Outcome};
 
 use crate::config::CommandName;
-use crate::package::{Limits, Links, Origin, Package};
+use crate::package::{Limits, Links, Package};
+use crate::source::packed;
 
 /// What envy fills from the environment.
 #[derive(Deserialize, Default)]
@@ -50,22 +51,12 @@ impl PackageOnly {
         }
     }
 
-    /// Packs, on a thread of its own: however long a directory takes to walk, a signal ends it.
+    /// Packs.
     ///
     /// # Errors
     /// When it cannot be deployed, or the archive cannot be written.
-    pub async fn run(self) -> Result<Outcome, Failure> {
-        tokio::task::spawn_blocking(move || self.pack())
-            .await
-            .unwrap_or_else(|_| Err(Failure::new("could not pack: a thread ended early")))
-    }
-
-    fn pack(&self) -> Result<Outcome, Failure> {
-        let origin = Origin {
-            variable: "ZIP_FILE",
-            path: &self.path,
-        };
-        let package = Package::open(origin, self.links, Limits::default())?;
+    pub async fn run(&self) -> Result<Outcome, Failure> {
+        let package = packed("ZIP_FILE", &self.path, self.links, Limits::default()).await?;
         if let Some(file) = &self.file {
             write(file, &package)?;
         }

@@ -120,7 +120,11 @@ pub async fn open_package(
     }
 }
 
-async fn packed(
+/// Packs on a thread of its own: however long a directory takes to walk, a signal and the deadline end the run.
+///
+/// # Errors
+/// When it cannot be deployed.
+pub async fn packed(
     variable: &'static str,
     path: &Path,
     links: Links,

@@ -124,11 +124,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
         site.objects = Objects::Listed(own);
     }
     let site = Arc::new(site);
-    let web = config
-        .site_url
-        .is_some()
-        .then(|| access.web())
-        .transpose()?;
+    let web = access.web()?;
     let sdk = access.open().await?;
     let bucket = Bucket::new(&sdk, &config.destination);
     let cdn = Cdn::new(&sdk);
@@ -140,9 +136,8 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
     let listing = Box::pin(bucket.list(observe::ranges(&site)));
     let reading = {
         let (bucket, config, build) = (bucket.clone(), Arc::clone(config), build.clone());
-        threads::apart(Box::pin(async move {
-            Live::read(&bucket, &config, &build).await
-        }))
+        let reading = async move { Live::read(&bucket, &config, &build).await };
+        threads::apart("read the manifest", Box::pin(reading))
     };
     let (listing, mut live) = live::beside(listing, reading).await?;
     let mut parts = Vec::new();
@@ -210,8 +205,7 @@ async fn deploy(job: Job<'_>, access: Access, journal: &Journal) -> Result<Outco
 struct Ready {
     site: Arc<Site>,
     bucket: Bucket,
-    /// For a visit to SITE_URL.
-    web: Option<Web>,
+    web: Web,
     cdn: Cdn,
     distributions: Vec<Distribution>,
     live: Live,
@@ -267,12 +261,12 @@ async fn change(
     // Edges that still have an old page would ask for what is deleted next.
     cdn.invalidate(&distributions, &told, build.run(), config.timeout, journal)
         .await?;
-    if let (Some(site_url), Some(web)) = (&config.site_url, &web) {
+    if let Some(site_url) = &config.site_url {
         let again = untold
             .iter()
             .filter_map(|key| key.strip_prefix(&site.prefix));
         let pages = Expected::of_site(&site, &plan, &noted, again);
-        proof::check(web, site_url, pages, config.site_timeout).await?;
+        proof::check(&web, site_url, pages, config.site_timeout).await?;
     }
     bucket
         .delete(&plan.deletes, live.is_kept(), journal)

@@ -19,11 +19,12 @@ pub fn start<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) 
     Ok(())
 }
 
-/// Does `work` on one, which ends with it, or when nobody waits for it any more.
+/// Does `work` on one, which ends with it, or when nobody waits for it any more. `what` completes "could not …".
 ///
 /// # Errors
 /// That of `work`, or when the system gives no thread.
 pub async fn apart<T: Send + 'static>(
+    what: &str,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     let (mut done, answer) = oneshot::channel();
@@ -34,9 +35,11 @@ pub async fn apart<T: Send + 'static>(
         }
     });
     started.map_err(|error| no_thread(&error))?;
-    answer
-        .await
-        .unwrap_or_else(|_| Err(Failure::new("a thread ended early")))
+    answer.await.unwrap_or_else(|_| {
+        Err(Failure::new(format!(
+            "could not {what}: a thread ended early"
+        )))
+    })
 }
 
 /// The error when the system gives no thread.
